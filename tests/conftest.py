@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.clock import Clock
 from tests.image.fixtures import bases, build, docker, image
 
 __all__ = ["bases", "build", "docker", "image"]
@@ -15,6 +16,12 @@ __all__ = ["bases", "build", "docker", "image"]
 # Machines differ in speed, and no test may depend on it.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Python's monotonic clock, to be put forward."""
+    return Clock(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

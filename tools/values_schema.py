@@ -83,9 +83,9 @@ def _other_type(value: Value) -> Schema | None:
         return _keyed(value)
     # The API server checks what is in its own types.
     if "k8s" in hints:
-        return {"type": "object"}
+        return {"type": hints.get("type", "object")}
     if "k8sItems" in hints:
-        return {"type": "array", "items": {"type": "object"}}
+        return {"type": hints.get("type", "array"), "items": {"type": "object"}}
     if kind := hints.get("map"):
         return {"type": "object", "additionalProperties": {"type": kind}}
     return {"type": "object"} if hints.get("open") else None

@@ -79,6 +79,36 @@ def test_it_is_restricted_and_never_two_at_once() -> None:
     assert container["resources"]["limits"]["memory"]
 
 
+PLACE = {
+    "podLabels": {"l": "1"},
+    "podAnnotations": {"a": "1"},
+    "nodeSelector": {"disk": "fast"},
+    "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+    "tolerations": [{"key": "a", "operator": "Exists"}],
+    "priorityClassName": "low",
+}
+
+
+@pytest.mark.parametrize("values", [{"workload": PLACE}, {"evaluator": PLACE}, {"workload": {"tolerations": []}}])
+def test_its_pod_is_placed_as_all_pods_are_or_as_it_says_itself(values: dict[str, Manifest]) -> None:
+    manifests = render(**{**values, "evaluator": {**ON, **values.get("evaluator", {})}})
+    template = manifests.one("CronJob", "evaluator")["spec"]["jobTemplate"]["spec"]["template"]
+    placed = values != {"workload": {"tolerations": []}}
+    assert (template["metadata"]["labels"].get("l"), template["metadata"].get("annotations")) == (
+        ("1", {"a": "1"}) if placed else (None, None)
+    )
+    keys = PLACE.keys() - {"podLabels", "podAnnotations"}
+    assert {key: template["spec"].get(key) for key in keys} == {key: PLACE[key] if placed else None for key in keys}
+
+
+def test_its_own_place_goes_before_that_of_all_pods() -> None:
+    own = {"nodeSelector": {"disk": "slow"}, "tolerations": [], "affinity": {}, "priorityClassName": ""}
+    spec = pod(render(workload=PLACE, evaluator={**ON, **own}))
+    assert spec["nodeSelector"] == {"disk": "slow"}
+    # Affinities add up, as all mappings do; an empty list or name is one.
+    assert not spec.keys() & {"tolerations", "priorityClassName"}
+
+
 def test_set_and_journal_are_where_the_values_say() -> None:
     volumes = {volume["name"]: volume for volume in pod(render(evaluator=ON))["volumes"]}
     assert volumes["validation"]["configMap"] == {"name": "validation"}

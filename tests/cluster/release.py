@@ -101,14 +101,14 @@ class Namespace:
         """Runs `helm ARGUMENT...` here; returns what it printed."""
         return run(helm(major), "--namespace", self.name, *arguments, timeout=timeout)
 
-    def install(self, values: dict[str, Any], *arguments: str, major: int = 4) -> None:
+    def install(self, values: dict[str, Any], *arguments: str, major: int = 4, chart: Path = CHART) -> None:
         """Installs the chart, or upgrades it, and waits until it is ready."""
         repository, _, tag = self.image.rpartition(":")
         given = {"image": {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"}, **values}
         self._values.write_text(yaml.safe_dump(given))
-        chart = ("upgrade", "--install", NAME, str(CHART), "--values", str(self._values))
+        upgrade = ("upgrade", "--install", NAME, str(chart), "--values", str(self._values))
         try:
-            self.helm(*chart, "--wait", f"--timeout={_TIMEOUT}", *arguments, major=major)
+            self.helm(*upgrade, "--wait", f"--timeout={_TIMEOUT}", *arguments, major=major)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.troubles()}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from lightrouter.cli.serve import SERVICES
 from tests.image.docker import ROOT, Docker
 from tests.image.fixtures import Bases
+from tools.chart_helm import helm
 
 pytestmark = pytest.mark.timeout(900)
 MOST_BYTES = 250 * 1000 * 1000
@@ -110,6 +112,22 @@ def test_a_later_commit_changes_the_last_layer_alone(docker: Docker, image: str,
     after = _layers(docker, build("lightrouter:later", SOURCE_DATE_EPOCH="2000000000"))
     assert after[:-1] == before[:-1]
     assert after[-1] != before[-1]
+
+
+def test_a_release_has_the_image_by_the_name_that_the_chart_asks_for(docker: Docker, image: str, bases: Bases) -> None:
+    docker.tool("release", "--base", bases.run, "--build", bases.build)
+    archive = ROOT / "dist" / f"lightrouter-image-{VERSION}.tar.gz"
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert f"{digest}  {archive.name}" in (ROOT / "dist" / "SHA256SUMS").read_text().splitlines()
+    name = f"lightrouter:{VERSION}"
+    docker.call("rmi", name)
+    assert docker.call("load", "--input", str(archive)).stdout == f"Loaded image: {name}\n"
+    # The last layer is that of the commit's time.
+    assert _layers(docker, name)[:-1] == _layers(docker, image)[:-1]
+    values = "--set=candidates.a.model=a,candidates.a.baseUrl=http://a/v1"
+    chart = [str(helm(4)), "template", "lightrouter", str(ROOT / "dist" / f"lightrouter-{VERSION}.tgz"), values]
+    rendered = subprocess.run(chart, capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r"image: (.*)", rendered)) == {f'"{name}"'}
 
 
 def _layers(docker: Docker, image: str) -> list[str]:

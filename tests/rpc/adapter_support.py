@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,8 @@ STOP = FinishReason.FINISH_REASON_STOP
 LENGTH = FinishReason.FINISH_REASON_LENGTH
 FILTER = FinishReason.FINISH_REASON_CONTENT_FILTER
 UNKNOWN = FinishReason.FINISH_REASON_UNKNOWN
+# A deadline, in seconds, that no test reaches, unless it puts the clock forward.
+LONG = 600.0
 COUNTS = {"prompt_tokens": 10, "completion_tokens": 5}
 
 CANDIDATE = "fast"
@@ -65,6 +68,18 @@ def most(tokens: int) -> Sampling:
     return Sampling(max_output_tokens=tokens)
 
 
+async def until(seen: Callable[[], bool]) -> None:
+    """Returns once something is seen that nobody tells."""
+    while not seen():  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0)
+
+
+async def rounds(count: int = 100) -> None:
+    """Lets the event loop go round, so that every peer in this process reads what was sent to it."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
 @dataclass(frozen=True)
 class Adapter:
     """A serving adapter."""
@@ -76,17 +91,17 @@ class Adapter:
     server: Server
     spans: InMemorySpanExporter
 
-    async def generate(self, asked: Generation, seconds: float = 20) -> GenerateResponse:
+    async def generate(self, asked: Generation, seconds: float = LONG) -> GenerateResponse:
         """Calls Generate with a deadline of `seconds`."""
         return await self.models.generate(self.target, asked, Deadline.after(seconds))
 
-    def stream(self, asked: Generation, seconds: float = 20) -> AsyncGenerator[StreamGenerateResponse, None]:
+    def stream(self, asked: Generation, seconds: float = LONG) -> AsyncGenerator[StreamGenerateResponse, None]:
         """Calls StreamGenerate with a deadline of `seconds`."""
         events = self.models.stream(self.target, asked, Deadline.after(seconds))
         assert isinstance(events, AsyncGenerator)
         return events
 
-    def hold(self, asked: Generation, tokens: int, seconds: float = 20) -> Call:
+    def hold(self, asked: Generation, tokens: int, seconds: float = LONG) -> Call:
         """Calls StreamGenerate with a checkpoint after `tokens` and a deadline of `seconds`."""
         # The generated stubs have no types.
         stub: Any = AdapterServiceStub(self.channel)
@@ -95,7 +110,7 @@ class Adapter:
         )
         return call
 
-    async def read(self, asked: Generation, texts: list[str], seconds: float = 20) -> None:
+    async def read(self, asked: Generation, texts: list[str], seconds: float = LONG) -> None:
         """Calls StreamGenerate and adds each chunk's text to `texts`."""
         async for event in self.stream(asked, seconds):
             texts.append(event.chunk.text)  # noqa: PERF401 - the texts before a failure are wanted, too

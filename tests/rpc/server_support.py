@@ -105,7 +105,7 @@ class Rig:
     def channel(self) -> grpc.aio.Channel:
         return self.channels.get(self.address)
 
-    async def generate(self, prefix: str = "", seconds: float = 30) -> str:
+    async def generate(self, prefix: str = "", seconds: float = 600) -> str:
         target = ModelTarget(candidate="a", address=self.address)
         return (await ModelClient(self.channels).generate(target, generation(prefix), Deadline.after(seconds))).text
 

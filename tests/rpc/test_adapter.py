@@ -20,7 +20,8 @@ from lightrouter.v1.candidate_pb2 import Continuation
 from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Role, Sampling, Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import Stage
-from tests.rpc.adapter_support import CANDIDATE, Adapter, adapter, generation, most, pool_of
+from tests.clock import Clock
+from tests.rpc.adapter_support import CANDIDATE, LONG, Adapter, adapter, generation, most, pool_of, until
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Exchange, Upstream
 
@@ -28,9 +29,9 @@ TEXT = "Grüße aus 東京! \n\n Two 😀 and more.\n"
 PRICES = {"input": "0.15", "cached_input": "0.075", "output": "0.60"}
 
 
-async def failure(served: Adapter, asked: Generation, seconds: float = 20) -> ServiceError:
+async def failure(served: Adapter, asked: Generation) -> ServiceError:
     with pytest.raises(ServiceError) as caught:
-        await served.generate(asked, seconds)
+        await served.generate(asked)
     return caught.value
 
 
@@ -181,18 +182,21 @@ async def test_bad_requests_cost_nothing(members: dict[str, Any], code: Code, re
         assert not upstream.requests
 
 
-async def test_calls_beyond_the_limit_wait_and_beyond_the_queue_are_refused() -> None:
+async def test_calls_beyond_the_limit_wait_and_beyond_the_queue_are_refused(clock: Clock) -> None:
     release = asyncio.Event()
 
     async def held(exchange: Exchange) -> None:
         await release.wait()
         await behaviours.reply("Hello")(exchange)
 
-    limits = {"concurrency": 1, "queue": 1}
+    limits = {"concurrency": 1, "queue": 1, "request_timeout_s": 3 * LONG}
     async with Upstream(held) as upstream, adapter(upstream.base_url, limits=limits) as served:
-        first = asyncio.create_task(served.generate(generation()))
+        first = asyncio.create_task(served.generate(generation(), 3 * LONG))
         await upstream.arrived()
-        assert (await failure(served, generation(), 2)).reason == ErrorReason.ERROR_REASON_OVERLOADED
+        queued = asyncio.create_task(failure(served, generation()))
+        await until(lambda: served.live.engine.waiting == 1)
+        clock.advance(LONG)
+        assert (await queued).reason == ErrorReason.ERROR_REASON_OVERLOADED
         second = asyncio.create_task(served.generate(generation()))
         third = asyncio.create_task(served.generate(generation()))
         done, _ = await asyncio.wait((second, third), return_when=asyncio.FIRST_COMPLETED)
@@ -206,8 +210,8 @@ async def test_calls_beyond_the_limit_wait_and_beyond_the_queue_are_refused() ->
         assert sum(isinstance(outcome, GenerateResponse) for outcome in outcomes) == 2
 
 
-async def test_the_circuit_opens_and_closes_and_health_follows() -> None:
-    circuit = {"failures": 2, "cooldown_s": 1.5}
+async def test_the_circuit_opens_and_closes_and_health_follows(clock: Clock) -> None:
+    circuit = {"failures": 2, "cooldown_s": 3600}
     async with (
         Upstream(behaviours.status(500)) as upstream,
         adapter(upstream.base_url, circuit=circuit, limits={"retries": 0}) as served,
@@ -228,6 +232,8 @@ async def test_the_circuit_opens_and_closes_and_health_follows() -> None:
         overall = await health.Check(health_pb2.HealthCheckRequest())
         assert overall.status == serving
         upstream.then(behaviours.reply("Hello"))
+        # The first trial comes after a twentieth of the cooldown.
+        clock.advance(180)
         assert (await watch.read()).status == serving
         assert (await served.generate(generation())).text == "Hello"
         assert served.live.engine.provider_state.circuit.state is State.CLOSED
@@ -236,12 +242,19 @@ async def test_the_circuit_opens_and_closes_and_health_follows() -> None:
         await asyncio.wait((follower,))
 
 
-async def test_callers_faults_and_cancellations_do_not_open_the_circuit() -> None:
-    circuit = {"failures": 1}
-    async with Upstream(behaviours.status(400)) as upstream, adapter(upstream.base_url, circuit=circuit) as served:
+async def test_callers_faults_and_cancellations_do_not_open_the_circuit(clock: Clock) -> None:
+    circuit = {"failures": 1, "silence_s": 3600}
+    limits = {"request_timeout_s": 3600}
+    async with (
+        Upstream(behaviours.status(400)) as upstream,
+        adapter(upstream.base_url, circuit=circuit, limits=limits) as served,
+    ):
         await failure(served, generation())
         upstream.then(behaviours.hang)
-        await failure(served, generation(), 0.1)
+        late = asyncio.create_task(failure(served, generation()))
+        await upstream.arrived(2)
+        clock.advance(LONG)
+        assert (await late).reason == ErrorReason.ERROR_REASON_UPSTREAM_TIMEOUT
         call = asyncio.create_task(served.generate(generation()))
         await upstream.arrived(3)
         call.cancel()
@@ -251,31 +264,40 @@ async def test_callers_faults_and_cancellations_do_not_open_the_circuit() -> Non
 
 
 @pytest.mark.parametrize("patience", ["deadline", "request_timeout", "caller"])
-async def test_silence_opens_the_circuit(patience: str) -> None:
-    circuit = {"failures": 1, "silence_s": 0.02}
-    limits = {"request_timeout_s": 0.2 if patience == "request_timeout" else 60}
+async def test_silence_opens_the_circuit(patience: str, clock: Clock) -> None:
+    circuit = {"failures": 1, "silence_s": 10, "cooldown_s": 3600}
+    limits = {"request_timeout_s": 60 if patience == "request_timeout" else 2 * LONG}
     async with (
         Upstream(behaviours.hang) as upstream,
         adapter(upstream.base_url, circuit=circuit, limits=limits) as served,
     ):
         # An answer that does not stream is silent while it is written; a silent stream is a failure.
         streamed = patience != "request_timeout"
-        call = asyncio.create_task(served.ask(generation(), 1.5 if patience == "deadline" else 20, streamed=streamed))
+        call = asyncio.create_task(served.ask(generation(), LONG, streamed=streamed))
+        await upstream.arrived()
+        clock.advance({"caller": 10, "request_timeout": 60, "deadline": LONG}[patience])
         if patience == "caller":
-            await upstream.arrived()
-            await asyncio.sleep(0.1)
             call.cancel()
         await asyncio.wait((call,))
         await upstream.all_closed()
         assert (await failure(served, generation())).reason == ErrorReason.ERROR_REASON_CIRCUIT_OPEN
 
 
-@pytest.mark.parametrize("sampling", [None, most(1000)])
-async def test_a_whole_answer_that_is_being_written_is_no_silence(sampling: Sampling | None) -> None:
-    circuit = {"failures": 1, "silence_s": 0.1}
-    async with Upstream(behaviours.hang) as upstream, adapter(upstream.base_url, circuit=circuit) as served:
-        await failure(served, generation(sampling=sampling), 0.5)
-        assert served.live.serving
+@pytest.mark.parametrize(("sampling", "serves"), [(None, True), (most(10_000), True), (most(1000), False)])
+async def test_a_whole_answer_that_is_being_written_is_no_silence(
+    sampling: Sampling | None, serves: bool, clock: Clock
+) -> None:
+    circuit = {"failures": 1, "silence_s": 1}
+    limits = {"request_timeout_s": 2 * LONG}
+    async with (
+        Upstream(behaviours.hang) as upstream,
+        adapter(upstream.base_url, circuit=circuit, limits=limits) as served,
+    ):
+        call = asyncio.create_task(failure(served, generation(sampling=sampling)))
+        await upstream.arrived()
+        clock.advance(LONG)
+        await call
+        assert served.live.serving == serves
 
 
 async def test_a_changed_entry_holds_for_new_calls_only() -> None:

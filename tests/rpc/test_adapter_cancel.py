@@ -7,12 +7,9 @@ import asyncio
 import pytest
 
 from lightrouter.runtime.errors import ServiceError
-from tests.rpc.adapter_support import Adapter, adapter, generation
+from tests.rpc.adapter_support import LONG, Adapter, adapter, generation, until
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Behaviour, Upstream
-
-# A deadline, in seconds, that no test reaches.
-LONG = 600.0
 
 
 async def first_chunk(served: Adapter, begun: asyncio.Event) -> None:
@@ -64,19 +61,6 @@ async def test_a_cancelled_stream(behaviour: Behaviour) -> None:
         await settled(upstream, 1)
 
 
-async def test_a_stream_whose_reader_stopped_reading() -> None:
-    """While flow control blocks the adapter's sending, it must notice the cancellation, too."""
-    async with (
-        Upstream(behaviours.endless) as upstream,
-        adapter(upstream.base_url, limits={"max_response_bytes": 2**30}) as served,
-    ):
-        events = served.stream(generation(), LONG)
-        await anext(events)
-        await asyncio.sleep(0.3)
-        await events.aclose()
-        await settled(upstream, 1)
-
-
 async def test_a_cancelled_wait_for_a_retry() -> None:
     limited = behaviours.status(503, headers={"Retry-After": "5"})
     async with Upstream(limited) as upstream, adapter(upstream.base_url) as served:
@@ -92,8 +76,12 @@ async def test_a_cancelled_wait_for_a_retry() -> None:
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_out_of_time(streamed: bool) -> None:
     async with Upstream(behaviours.hang) as upstream, adapter(upstream.base_url) as served:
-        with pytest.raises(ServiceError):
-            await served.ask(generation(), 0.3, streamed=streamed)
+        for seconds in (0.3, 3.0, 30.0):
+            with pytest.raises(ServiceError):
+                await served.ask(generation(), seconds, streamed=streamed)
+            # A slow machine needs a longer deadline to ask the provider at all.
+            if upstream.requests:
+                break
         await settled(upstream, 1)
 
 
@@ -105,7 +93,7 @@ async def test_cancelled_while_waiting_for_its_turn() -> None:
         first = asyncio.create_task(served.generate(generation(), LONG))
         await upstream.arrived()
         second = asyncio.create_task(served.generate(generation(), LONG))
-        await asyncio.sleep(0.05)
+        await until(lambda: served.live.engine.waiting == 1)
         for call in (second, first):
             call.cancel()
         await asyncio.wait((first, second))

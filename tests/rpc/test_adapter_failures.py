@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
@@ -10,7 +11,8 @@ from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.telemetry import names
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
-from tests.rpc.adapter_support import adapter, generation, most
+from tests.clock import Clock
+from tests.rpc.adapter_support import LONG, adapter, generation, most
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Behaviour, Exchange, Upstream
 
@@ -56,12 +58,18 @@ async def _no_http(exchange: Exchange) -> None:
 @pytest.mark.parametrize(
     ("name", "behaviour", "code", "reason", "requests"), [pytest.param(*each, id=each[0]) for each in failures()]
 )
-async def test_failure(name: str, behaviour: Behaviour, code: Code, reason: str, requests: int, streamed: bool) -> None:
-    limits = {"retries": 1, "max_response_bytes": MB}
+async def test_failure(
+    name: str, behaviour: Behaviour, code: Code, reason: str, requests: int, streamed: bool, clock: Clock
+) -> None:
+    limits = {"retries": 1, "max_response_bytes": MB, "request_timeout_s": 2 * LONG}
     async with Upstream(behaviour) as upstream, adapter(upstream.base_url, limits=limits) as served:
-        with pytest.raises(ServiceError) as caught:
+        call = asyncio.create_task(served.ask(generation(), LONG, streamed=streamed))
+        if reason == "UPSTREAM_TIMEOUT":
             # If nothing else ends the call, its deadline does.
-            await served.ask(generation(), 0.5 if reason == "UPSTREAM_TIMEOUT" else 60, streamed=streamed)
+            await upstream.arrived()
+            clock.advance(LONG)
+        with pytest.raises(ServiceError) as caught:
+            await call
         assert caught.value.code == code
         assert caught.value.reason == ErrorReason.Value(f"ERROR_REASON_{reason}")
         # A stream asks for counts, which the provider may refuse: one more request leaves them out.

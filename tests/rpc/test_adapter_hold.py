@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import grpc
 import pytest
@@ -16,10 +16,11 @@ from lightrouter.adapter import instruments as i
 from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.telemetry.metrics import Metrics
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, Stage
+from tests.clock import Clock
 from tests.held import Held, read, read_to_checkpoint
 from tests.measured import collected, values
-from tests.rpc.adapter_support import CANDIDATE, STOP, Adapter, adapter, generation
-from tests.rpc.test_adapter_cancel import LONG, settled
+from tests.rpc.adapter_support import CANDIDATE, LONG, STOP, Adapter, adapter, generation, until
+from tests.rpc.test_adapter_cancel import settled
 from tests.rpc.test_adapter_learns import refuses
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Behaviour, Exchange, Upstream
@@ -231,13 +232,6 @@ async def test_a_held_call_keeps_its_place() -> None:
         assert (await second).before.text == "c"
 
 
-async def until(seen: Callable[[], bool]) -> None:
-    """Returns once something is seen that nobody tells."""
-    async with asyncio.timeout(60):
-        while not seen():  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0)
-
-
 class Endless:
     """Streams without end, as fast as the client reads, until it is stopped; counts the bytes."""
 
@@ -256,12 +250,11 @@ class Endless:
 
     async def stands_still(self) -> None:
         """Waits until nothing has been sent for many rounds of the event loop."""
-        before, rounds = -1, 0
-        async with asyncio.timeout(60):
-            while rounds < 500:
-                rounds = rounds + 1 if self.sent == before else 0
-                before = self.sent
-                await asyncio.sleep(0)
+        before, still = -1, 0
+        while still < 500:
+            still = still + 1 if self.sent == before else 0
+            before = self.sent
+            await asyncio.sleep(0)
 
 
 # The buffers of the kernel, of HTTP/2 and of the adapter hold less.
@@ -287,12 +280,14 @@ async def test_a_reader_who_stops_stops_the_provider_and_lets_it_go_on() -> None
         assert len(held.output[0]) == endless.sent + len(" end")
 
 
-async def test_a_reader_who_stops_is_bounded_by_its_deadline_and_opens_no_circuit() -> None:
+async def test_a_reader_who_stops_is_bounded_by_its_deadline_and_opens_no_circuit(clock: Clock) -> None:
     endless = Endless()
     circuit = {"failures": 1, "cooldown_s": 600, "silence_s": 0.001}
     async with Upstream(endless) as upstream, adapter(upstream.base_url, limits=LIMITS, circuit=circuit) as served:
-        call = served.hold(generation(), 0, 1)
+        call = served.hold(generation(), 0, LONG)
         await anext(aiter(call))
+        await endless.stands_still()
+        clock.advance(LONG)
         await settled(upstream, 1)
         assert served.live.serving
 

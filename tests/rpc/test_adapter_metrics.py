@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
@@ -15,7 +14,7 @@ from lightrouter.runtime.telemetry.metrics import Metrics
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE
 from tests.measured import collected, series, values
-from tests.rpc.adapter_support import CANDIDATE, adapter, generation, most
+from tests.rpc.adapter_support import CANDIDATE, adapter, generation, most, until
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Upstream
 
@@ -56,7 +55,7 @@ async def test_a_call_s_duration_and_tokens_are_the_convention_s(reader: InMemor
 
 async def test_a_failure_has_its_reason_and_an_opened_circuit_is_seen(reader: InMemoryMetricReader) -> None:
     meter = Metrics(Resource.create({}), reader).meter("1")
-    settings = {"circuit": {"failures": 1, "cooldown_s": 60}, "limits": {"retries": 0}}
+    settings = {"circuit": {"failures": 1, "cooldown_s": 3600}, "limits": {"retries": 0}}
     async with (
         Upstream(behaviours.status(500)) as upstream,
         adapter(upstream.base_url, meter=meter, **settings) as served,
@@ -71,13 +70,6 @@ async def test_a_failure_has_its_reason_and_an_opened_circuit_is_seen(reader: In
     # The circuit refused the second call, so there is no model call to measure.
     assert values(reader, i.CALL_DURATION) == {(*BOOT, "UPSTREAM_ERROR"): 1}
     assert values(reader, i.CALL_TOKENS) == {}
-
-
-async def until(seen: Callable[[], bool]) -> None:
-    """Returns once something is seen."""
-    async with asyncio.timeout(20):
-        while not seen():  # noqa: ASYNC110 - the meter tells nobody
-            await asyncio.sleep(0)
 
 
 async def test_calls_before_the_provider_and_in_the_queue_are_seen(reader: InMemoryMetricReader) -> None:

@@ -19,8 +19,8 @@ from lightrouter.v1.chat_pb2 import (
 )
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from tests.held import read
-from tests.rpc.adapter_support import FILTER, LENGTH, STOP, UNKNOWN, adapter, answered, generation, most
-from tests.rpc.test_adapter_cancel import LONG, first_chunk, settled
+from tests.rpc.adapter_support import FILTER, LENGTH, LONG, STOP, UNKNOWN, adapter, answered, generation, most
+from tests.rpc.test_adapter_cancel import first_chunk, settled
 from tests.rpc.test_adapter_learns import refuses
 from tests.upstreams import behaviours
 from tests.upstreams.dialects import DIALECTS, MODEL, Counts, Dialect, GeminiDialect, Said

@@ -90,7 +90,7 @@ def test_an_adapter_without_its_recording_stops_with_a_sentence(
     candidate = {"name": "fast", "provider": "replay", "model": "tiny", **entry}
     pool.write_text(yaml.safe_dump({"candidates": [candidate]}))
     command = [sys.executable, "-m", "lightrouter.adapter", f"--pool={pool}", "--candidate=fast"]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 2
     assert fault in done.stderr
     assert "Traceback" not in done.stderr

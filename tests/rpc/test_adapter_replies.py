@@ -12,10 +12,12 @@ import pytest
 
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
+from tests.clock import Clock
 from tests.rpc.adapter_support import (
     COUNTS,
     FILTER,
     LENGTH,
+    LONG,
     STOP,
     UNKNOWN,
     adapter,
@@ -24,6 +26,7 @@ from tests.rpc.adapter_support import (
     failed,
     generation,
     most,
+    rounds,
 )
 from tests.upstreams import behaviours
 from tests.upstreams.behaviours import completion, delta
@@ -192,12 +195,14 @@ async def test_streams_that_fail(name: str, body: bytes, reason: str, words: str
     assert error.attempts == 1
 
 
-async def test_counts_that_come_late_are_read() -> None:
+async def test_counts_that_come_late_are_read(clock: Clock) -> None:
     async def late(exchange: Exchange) -> None:
         await exchange.begin_events()
         await exchange.event(delta("Hello", "stop"))
+        await rounds()
         # Longer than the wait for the end of a stream with counts.
-        await asyncio.sleep(1.1)
+        clock.advance(1.1)
+        await rounds()
         await exchange.event({"choices": [], "usage": COUNTS})
         await exchange.hang()
 
@@ -207,16 +212,19 @@ async def test_counts_that_come_late_are_read() -> None:
     assert not response.result.usage.estimated
 
 
-async def test_counts_that_never_come_cost_no_text() -> None:
+async def test_counts_that_never_come_cost_no_text(clock: Clock) -> None:
     async def never(exchange: Exchange) -> None:
+        clock.advance(59)
         await exchange.begin_events()
         await exchange.event(delta("Hello", "stop"))
+        await rounds()
+        clock.advance(1)
         await exchange.hang()
 
     # The attempt's time ends before the wait for counts does, and long before the caller's deadline.
-    limits = {"request_timeout_s": 1}
+    limits = {"request_timeout_s": 60}
     async with Upstream(never) as upstream, adapter(upstream.base_url, always_stream=True, limits=limits) as served:
-        response = await served.generate(generation(), 60)
+        response = await served.generate(generation())
     assert (response.text, response.result.finish_reason) == ("Hello", STOP)
     assert response.result.usage.estimated
 
@@ -231,7 +239,7 @@ async def test_comments_without_end_behind_the_end_are_not_waited_for(end: bytes
             await asyncio.sleep(0.01)
 
     async with Upstream(endless) as upstream, adapter(upstream.base_url, always_stream=True) as served:
-        assert (await served.generate(generation(), 60)).result.finish_reason == STOP
+        assert (await served.generate(generation())).result.finish_reason == STOP
         await upstream.all_closed()
 
 
@@ -282,18 +290,24 @@ async def test_a_stream_is_asked_for_or_declined() -> None:
 
 
 @pytest.mark.parametrize("patience", ["deadline", "caller"])
-async def test_comments_count_as_bytes(patience: str) -> None:
+async def test_comments_count_as_bytes(patience: str, clock: Clock) -> None:
+    waited = asyncio.Event()
+
     async def patient(exchange: Exchange) -> None:
         await exchange.begin_events()
-        while True:
+        for _ in range(4 if patience == "deadline" else 2):
             await exchange.chunk(b": still there\n\n")
-            await asyncio.sleep(0.02)
+            await rounds()
+            clock.advance(LONG / 4)
+        waited.set()
+        await exchange.hang()
 
-    circuit = {"failures": 1, "silence_s": 0.3}
-    async with Upstream(patient) as upstream, adapter(upstream.base_url, circuit=circuit) as served:
-        call = asyncio.create_task(served.read(generation(), [], 1 if patience == "deadline" else 20))
+    circuit = {"failures": 1, "silence_s": LONG / 3}
+    limits = {"request_timeout_s": 2 * LONG}
+    async with Upstream(patient) as upstream, adapter(upstream.base_url, circuit=circuit, limits=limits) as served:
+        call = asyncio.create_task(served.read(generation(), []))
+        await waited.wait()
         if patience == "caller":
-            await asyncio.sleep(0.6)
             call.cancel()
         await asyncio.wait((call,))
         await upstream.all_closed()

@@ -10,12 +10,12 @@ import pytest
 
 from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.ledger_pb2 import Stage
-from tests.rpc.adapter_support import Adapter, adapter, asked, generation
+from tests.clock import Clock
+from tests.rpc.adapter_support import LONG, Adapter, adapter, asked, generation, until
 from tests.rpc.test_adapter_cancel import no_tasks
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Exchange, Upstream
 
-LONG = 600.0
 BOOT = Stage.STAGE_BOOT
 
 
@@ -140,10 +140,15 @@ async def test_a_boot_ends_at_once_where_the_model_has_answered_meanwhile() -> N
         await upstream.connections[0].closed.wait()
 
 
-async def test_a_boot_goes_on_no_longer_than_an_attempt_may_take(caplog: pytest.LogCaptureFixture) -> None:
-    limits = {"request_timeout_s": 1.5, "retries": 0}
+async def test_a_boot_goes_on_no_longer_than_an_attempt_may_take(
+    caplog: pytest.LogCaptureFixture, clock: Clock
+) -> None:
+    caplog.set_level(logging.INFO, "lightrouter.adapter.warmup")
+    limits = {"request_timeout_s": 60, "retries": 0}
     async with Upstream(behaviours.hang) as upstream, adapter(upstream.base_url, limits=limits) as served:
         await cancelled(served, upstream, boot())
+        await until(lambda: "goes on" in caplog.text)
+        clock.advance(60)
         await upstream.all_closed()
     assert "is given up" in caplog.text
 
@@ -157,6 +162,7 @@ async def test_a_boot_that_goes_on_ends_with_its_engine() -> None:
 
 
 async def test_a_failure_of_the_load_is_said_and_the_next_boot_tries_again(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "lightrouter.adapter.warmup")
     fails = asyncio.Event()
 
     async def failing(exchange: Exchange) -> None:
@@ -166,6 +172,8 @@ async def test_a_failure_of_the_load_is_said_and_the_next_boot_tries_again(caplo
 
     async with Upstream(failing) as upstream, adapter(upstream.base_url) as served:
         await cancelled(served, upstream, boot())
+        # Until then the failure is the call's own, and not that of a load that goes on.
+        await until(lambda: "goes on" in caplog.text)
         fails.set()
         upstream.then(behaviours.model("Hello"))
         await upstream.all_closed()

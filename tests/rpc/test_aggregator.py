@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,13 +30,14 @@ from lightrouter.v1.adapter_pb2 import (
     StreamGenerateResponse,
 )
 from lightrouter.v1.adapter_pb2_grpc import AdapterServiceServicer, add_AdapterServiceServicer_to_server
-from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResult
+from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse, AggregateResult
 from lightrouter.v1.aggregator_pb2_grpc import AggregatorServiceStub
 from lightrouter.v1.candidate_pb2 import Draft, ModelTarget
 from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Role
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import DegradedReason
 from lightrouter.v1.policy_pb2 import AggregatorStrategy
+from tests.clock import Clock
 
 if TYPE_CHECKING:
     from lightrouter.v1.aggregator_pb2_grpc import AggregatorServiceAsyncStub
@@ -119,13 +120,15 @@ def request(*addresses: str, strategy: AggregatorStrategy.ValueType = SYNTHESIZE
     )
 
 
-async def answer(
-    aggregator: AggregatorServiceAsyncStub, asked: AggregateRequest, timeout: float | None = None
-) -> tuple[str, AggregateResult, int]:
+async def answer(aggregator: AggregatorServiceAsyncStub, asked: AggregateRequest) -> tuple[str, AggregateResult, int]:
+    return await read(aggregator.Aggregate(asked))
+
+
+async def read(call: AsyncIterable[AggregateResponse]) -> tuple[str, AggregateResult, int]:
     text = ""
     restarts = 0
     result = AggregateResult()
-    async for response in aggregator.Aggregate(asked, timeout=timeout):
+    async for response in call:
         if response.WhichOneof("event") == "result":
             result = response.result
         else:
@@ -171,10 +174,14 @@ async def test_where_all_fail_the_best_draft_is_sent(
 
 
 async def test_a_model_that_hangs_leaves_an_answer_within_the_deadline(
-    aggregator: AggregatorServiceAsyncStub, synthesizer: FakeSynthesizer, address: str
+    aggregator: AggregatorServiceAsyncStub, synthesizer: FakeSynthesizer, address: str, clock: Clock
 ) -> None:
     synthesizer.behaviours = ["hang"]
-    text, result, restarts = await answer(aggregator, request(address), timeout=2)
+    call = aggregator.Aggregate(request(address), timeout=600)
+    while not (await anext(aiter(call))).chunk.text:
+        pass
+    clock.advance(600)
+    text, result, restarts = await read(call)
     assert (text, restarts) == ("It opened in 1899.", 1)
     assert [one.reason for one in result.degraded] == [DegradedReason.DEGRADED_REASON_AGGREGATOR_SLOW]
     await synthesizer.gone.wait()

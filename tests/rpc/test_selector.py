@@ -36,6 +36,7 @@ from lightrouter.v1.ledger_pb2 import DegradedReason
 from lightrouter.v1.policy_pb2 import SelectorStrategy
 from lightrouter.v1.selector_pb2 import SelectRequest, ShortlistCandidate, ShortlistRequest
 from lightrouter.v1.selector_pb2_grpc import SelectorServiceStub
+from tests.clock import Clock
 
 if TYPE_CHECKING:
     from lightrouter.v1.selector_pb2_grpc import SelectorServiceAsyncStub
@@ -171,10 +172,13 @@ async def test_a_judge_that_fails_leaves_the_prior(
 
 
 async def test_a_judge_that_hangs_leaves_an_answer_within_the_deadline(
-    selector: SelectorServiceAsyncStub, judge: FakeJudge, judge_address: str
+    selector: SelectorServiceAsyncStub, judge: FakeJudge, judge_address: str, clock: Clock
 ) -> None:
     judge.behaviour = "hang"
-    response = await selector.Select(request(judge_address), timeout=1)
+    call = asyncio.ensure_future(selector.Select(request(judge_address), timeout=600))
+    await judge.entered.wait()
+    clock.advance(600)
+    response = await call
     assert [one.reason for one in response.degraded] == [DegradedReason.DEGRADED_REASON_SELECTOR_SLOW]
     assert [one.candidate for one in response.ranking.candidates] == ["a", "b"]
     await judge.gone.wait()

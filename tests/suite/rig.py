@@ -66,12 +66,12 @@ class Suite:
     servers: Mapping[str, Server]
     pool: Path
 
-    async def complete(self, asked: Prompt, seconds: float = 60) -> Answer:
+    async def complete(self, asked: Prompt, seconds: float = 600) -> Answer:
         """Returns the answer."""
         return (await self.stub.Complete(CompleteRequest(prompt=asked), timeout=seconds)).answer
 
     async def stream(
-        self, asked: Prompt, seconds: float = 60, *, stream_partials: bool = False
+        self, asked: Prompt, seconds: float = 600, *, stream_partials: bool = False
     ) -> list[StreamCompleteResponse]:
         """Returns all events."""
         request = StreamCompleteRequest(prompt=asked, stream_partials=stream_partials)

@@ -15,7 +15,7 @@ from tests.upstreams import behaviours
 from tests.upstreams.upstream import Behaviour, Exchange, Upstream
 
 GOOD = "The capital of France is Paris, on the Seine."
-SETTINGS = {"aggregator": "best", "boot_tokens": 12, "boot_grace_seconds": 0.05, "drift_run_length": 10}
+SETTINGS = {"aggregator": "best", "boot_tokens": 12, "boot_grace_seconds": 600.0, "drift_run_length": 10}
 # Once open, a circuit lets no call pass for half a minute.
 FRAGILE = {"limits": {"retries": 0}, "circuit": {"failures": 3, "cooldown_s": 600.0}}
 
@@ -47,6 +47,6 @@ async def test_a_blip_of_all_is_over_when_it_is_over(folder: Path, broken: Behav
             assert await answer(suite, streaming=streaming)
             for _ in range(20):
                 await answer(suite, streaming=streaming)
-            listed = await suite.stub.ListCandidates(ListCandidatesRequest(), timeout=10)
+            listed = await suite.stub.ListCandidates(ListCandidatesRequest(), timeout=600)
             assert [each.traffic.drift for each in listed.candidates] == [""] * 4
             assert {each.candidate.state for each in listed.candidates} == {CANDIDATE_STATE_ADMITTED}

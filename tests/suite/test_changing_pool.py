@@ -27,7 +27,7 @@ from tests.upstreams.upstream import Behaviour, Exchange, Upstream
 
 NAMES = "abcd"
 CALLERS = 4
-TIMEOUT_S = 60.0
+TIMEOUT_S = 600.0
 GOOD = "The capital of France is Paris, on the Seine."
 SETTINGS = {
     "aggregator": "best",
@@ -76,7 +76,7 @@ class Load:
         """Returns once the router says of a candidate, or of its absence, what is wanted, and some calls later."""
         async with asyncio.timeout(TIMEOUT_S):
             while True:
-                listed = await self._suite.stub.ListCandidates(ListCandidatesRequest(), timeout=10)
+                listed = await self._suite.stub.ListCandidates(ListCandidatesRequest(), timeout=600)
                 if holds(next((each for each in listed.candidates if each.candidate.name == name), None)):
                     break
                 await asyncio.sleep(0.01)

@@ -73,7 +73,7 @@ def running(program: str, config: dict[str, Any], folder: Path) -> Iterator[str]
         process = subprocess.Popen([program, "--config", str(path)], stdout=output, stderr=output)
     try:
         with grpc.insecure_channel(endpoint) as channel:
-            grpc.channel_ready_future(channel).result(timeout=60)
+            grpc.channel_ready_future(channel).result(timeout=600)
         assert process.poll() is None, log.read_text()
         yield endpoint
     finally:
@@ -146,7 +146,7 @@ def test_prometheus_gets_the_names_and_labels_that_the_queries_are_checked_again
     with running(program, config, tmp_path) as endpoint, grpc.insecure_channel(endpoint) as channel:
         export = MetricsServiceStub(channel).Export  # type: ignore[no-untyped-call]  # generated
         for request in received.metrics:
-            export(request, timeout=20)
+            export(request, timeout=600)
         url = f"http://{config['exporters']['prometheus']['endpoint']}/metrics"
         scraped = until("all is there", lambda: scrape(url, expected.keys()))
     assert scraped.keys() == expected.keys()
@@ -157,7 +157,7 @@ def test_prometheus_gets_the_names_and_labels_that_the_queries_are_checked_again
 def scrape(url: str, wanted: Iterable[str]) -> dict[str, set[str]] | None:
     """Returns the labels of each series that Prometheus would get; None while one of those wanted is not there."""
     try:
-        with urllib.request.urlopen(url, timeout=20) as response:
+        with urllib.request.urlopen(url, timeout=600) as response:
             text = response.read().decode()
     except urllib.error.URLError:
         return None

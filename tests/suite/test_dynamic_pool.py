@@ -27,7 +27,7 @@ from tests.upstreams.upstream import Behaviour, Exchange, Upstream
 
 QUALITY = {"best": 0.95, "good": 0.9, "fair": 0.85}
 LETTERS = "ABCDEFGHIJ"
-TIMEOUT_S = 30.0
+TIMEOUT_S = 600.0
 RIGHT = {f"Question {number}?": Random(number).choice(LETTERS) for number in range(120)}
 SET = parse(
     "\n".join(

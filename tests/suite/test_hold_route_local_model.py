@@ -95,7 +95,7 @@ async def test_the_server_reads_each_prompt_of_a_held_route_once(folder: Path, l
 async def test_losers_free_their_slots_at_the_choice(folder: Path, local: Local) -> None:
     async with suite_of(folder, local) as suite:
         answer = await suite.complete(asked(ROUTED, 1500), seconds=100)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(600):
             while any(slot["is_processing"] for slot in await slots(local)):
                 continue
     lost = [line for line in answer.ledger.entries if line.candidate != NAMES[0]]

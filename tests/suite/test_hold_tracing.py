@@ -34,10 +34,10 @@ async def traced(folder: Path, *, watched: bool = False) -> Tree:
     ):
         asked = prompt(ALONE)
         if watched:
-            stream = suite.stub.StreamComplete(StreamCompleteRequest(prompt=asked), timeout=60, metadata=CALLER)
+            stream = suite.stub.StreamComplete(StreamCompleteRequest(prompt=asked), timeout=600, metadata=CALLER)
             assert [event async for event in stream]
         else:
-            await suite.stub.Complete(CompleteRequest(prompt=asked), timeout=60, metadata=CALLER)
+            await suite.stub.Complete(CompleteRequest(prompt=asked), timeout=600, metadata=CALLER)
         return truthful(await recorder.tree())
 
 

@@ -38,9 +38,10 @@ from lightrouter.v1.policy_pb2 import (
     SELECTOR_STRATEGY_PRIOR,
     Policy,
 )
-from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Prompt, StreamCompleteRequest
+from lightrouter.v1.router_pb2 import Answer, Prompt, StreamCompleteRequest
+from tests.clock import Clock
 from tests.suite.rig import entry, prompt, running
-from tests.suite.test_cancellation import own_tasks
+from tests.suite.test_cancellation import DEADLINES, own_tasks
 from tests.suite.test_hold import ALONE, BOOT, OTHER, TEXT, written
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Upstream
@@ -106,15 +107,17 @@ async def test_a_deadline_that_passes_while_calls_are_held(folder: Path) -> None
             folder, entry("first", first.base_url, prior=0.9), entry("second", second.base_url), router=PATIENT
         ) as suite,
     ):
-        call = suite.stub.Complete(CompleteRequest(prompt=prompt(ALONE)), timeout=1.0)
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await call
-        assert caught.value.code() in {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE}
-        await first.all_closed()
-        await second.all_closed()
+        for seconds in DEADLINES:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await suite.complete(prompt(ALONE), seconds)
+            assert caught.value.code() in {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE}
+            await first.all_closed()
+            await second.all_closed()
+            if first.requests and second.requests:
+                break
 
 
-async def test_a_judge_that_hangs_while_calls_are_held_costs_at_least_its_prompt(folder: Path) -> None:
+async def test_a_judge_that_hangs_while_calls_are_held_costs_at_least_its_prompt(folder: Path, clock: Clock) -> None:
     async with (
         Upstream(behaviours.model(TEXT)) as first,
         Upstream(behaviours.model(OTHER)) as second,
@@ -130,7 +133,7 @@ async def test_a_judge_that_hangs_while_calls_are_held_costs_at_least_its_prompt
     ):
         asked = prompt(JUDGED)
         asked.policy.candidates.extend(["first", "second"])
-        answer = await suite.complete(asked, seconds=6)
+        answer = await clock.pass_at_each(30, [judge.requests], suite.complete(asked))
         await judge.all_closed()
         assert (len(first.requests), len(second.requests)) == (1, 1)
     assert answer.text == TEXT
@@ -142,7 +145,7 @@ async def test_a_judge_that_hangs_while_calls_are_held_costs_at_least_its_prompt
     assert answer.ledger.cost_nanousd == sum(line.cost_nanousd for line in answer.ledger.entries)
 
 
-async def test_a_synthesizer_that_hangs_costs_at_least_its_prompt(folder: Path) -> None:
+async def test_a_synthesizer_that_hangs_costs_at_least_its_prompt(folder: Path, clock: Clock) -> None:
     async with (
         Upstream(behaviours.model(TEXT), behaviours.hang) as first,
         Upstream(behaviours.model(OTHER), behaviours.hang) as second,
@@ -158,7 +161,9 @@ async def test_a_synthesizer_that_hangs_costs_at_least_its_prompt(folder: Path) 
     ):
         asked = prompt(MERGED)
         asked.policy.candidates.extend(["first", "second"])
-        answer = await suite.complete(asked, seconds=6)
+        answer = await clock.pass_at_each(
+            30, [each.requests for each in (first, second, merger)], suite.complete(asked)
+        )
         await merger.all_closed()
     assert answer.text == TEXT
     assert [each.reason for each in answer.degraded] == [DEGRADED_REASON_AGGREGATOR_SLOW]
@@ -238,17 +243,17 @@ def _with(policy: Policy, more: Policy) -> Policy:
 
 
 @pytest.mark.parametrize(
-    ("router", "seconds"),
-    [({"quorum": 0.5, "boot_grace_seconds": 0.05}, 60), ({"quorum": 1.0}, 6)],
-    ids=["grace", "deadline"],
+    "router", [{"quorum": 0.5, "boot_grace_seconds": 0.05}, {"quorum": 1.0}], ids=["grace", "deadline"]
 )
 async def test_two_routes_that_hold_the_place_the_other_waits_for_both_get_answers(
-    folder: Path, router: dict[str, object], seconds: float
+    folder: Path, router: dict[str, object], clock: Clock
 ) -> None:
     # The adapter of a is asked by route 1 first, that of b by route 2 first; each call ends only once its route chose.
     first_of = {"a": "route 1", "b": "route 2"}
     came = {name: asyncio.Event() for name in first_of}
     chosen = {name: asyncio.Event() for name in first_of}
+    wrote: set[str] = set()
+    written_by_both = asyncio.Event()
 
     def in_order(name: str) -> Callable[[StreamGenerateRequest], Awaitable[None]]:
         async def before(request: StreamGenerateRequest) -> None:
@@ -273,7 +278,12 @@ async def test_two_routes_that_hold_the_place_the_other_waits_for_both_get_answe
         async def ask(question: str) -> Answer:
             asked = Prompt(messages=prompt(text=question).messages, policy=ALONE)
             answer, text = Answer(), ""
-            async for event in suite.stub.StreamComplete(StreamCompleteRequest(prompt=asked), timeout=seconds):
+            request = StreamCompleteRequest(prompt=asked, stream_partials=True)
+            async for event in suite.stub.StreamComplete(request, timeout=150):
+                if event.HasField("booted"):
+                    wrote.add(event.booted.partial.candidate)
+                    if len(wrote) == 2:
+                        written_by_both.set()
                 if event.HasField("selection"):
                     chosen[event.selection.chosen[0]].set()
                 text += event.chunk.text
@@ -285,6 +295,9 @@ async def test_two_routes_that_hold_the_place_the_other_waits_for_both_get_answe
         for upstream, name in ((a, "a"), (b, "b")):
             await upstream.arrived()
             came[name].set()
+        await written_by_both.wait()
+        # More than the half of the deadline that boots have, and less than what the forwarded calls have.
+        clock.advance(80)
         answers = await asyncio.gather(*routes)
     assert {answer.text for answer in answers} <= {TEXT, OTHER}
     # The first route chose without the candidate that it waited for; that freed both places for the other route.

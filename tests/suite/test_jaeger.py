@@ -126,7 +126,9 @@ def ask(address: str, trace_id: str, flags: str = "01") -> Answer:
     prompt = Prompt(messages=[ChatMessage(role=Role.ROLE_USER, content="Why?")], policy=POLICY)
     metadata = (("traceparent", f"00-{trace_id}-{CALLER_SPAN}-{flags}"), ("baggage", "team=blue"))
     with grpc.insecure_channel(address) as channel:
-        return RouterServiceStub(channel).Complete(CompleteRequest(prompt=prompt), timeout=60, metadata=metadata).answer
+        return (
+            RouterServiceStub(channel).Complete(CompleteRequest(prompt=prompt), timeout=600, metadata=metadata).answer
+        )
 
 
 @pytest.fixture(scope="module")

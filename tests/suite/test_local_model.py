@@ -8,6 +8,7 @@ import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,10 +54,16 @@ def model_file() -> Path:
 
 @pytest.fixture
 async def local(model_file: Path) -> AsyncIterator[Local]:
-    process = await spawn("--model", str(model_file))
+    async with serving(model_file) as served:
+        yield served
+
+
+@asynccontextmanager
+async def serving(model: Path, *arguments: str) -> AsyncIterator[Local]:
+    process = await spawn("--model", str(model), *arguments)
     assert process.stdout is not None
     ready = json.loads(await process.stdout.readline())
-    async with httpx.AsyncClient(base_url=ready["base_url"], timeout=100) as http:
+    async with httpx.AsyncClient(base_url=ready["base_url"], timeout=600) as http:
         yield Local(process, http, ready["model"])
     if process.returncode is None:
         process.kill()
@@ -149,7 +156,7 @@ async def test_leaving_a_stream_frees_its_slot(local: Local) -> None:
     await chunks.aclose()
 
     slots = local.http.base_url.join("/slots")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(600):
         while any(slot["is_processing"] for slot in (await local.http.get(slots)).json()):
             continue
 
@@ -205,7 +212,7 @@ async def test_the_address_is_left_in_a_file(model_file: Path, tmp_path: Path) -
             break
     announced = json.loads(ready.read_text(encoding="utf-8"))
 
-    async with httpx.AsyncClient(base_url=announced["base_url"]) as http:
+    async with httpx.AsyncClient(base_url=announced["base_url"], timeout=600) as http:
         assert (await http.get("models")).status_code == 200
     assert announced["pid"] == process.pid
     process.terminate()

@@ -19,7 +19,7 @@ from tests.upstreams.upstream import Behaviour, Exchange, Upstream
 
 GOOD = "The capital of France is Paris, on the Seine."
 ODD = "Something odd."
-SETTINGS = {"aggregator": "best", "boot_tokens": 12, "boot_grace_seconds": 0.05, "drift_run_length": 10}
+SETTINGS = {"aggregator": "best", "boot_tokens": 12, "boot_grace_seconds": 600.0, "drift_run_length": 10}
 FRAGILE = {"limits": {"retries": 0}, "circuit": {"failures": 3, "cooldown_s": 600.0}}
 # Enough that a failure in each would open the circuit, and be drift.
 MANY = 8
@@ -67,7 +67,7 @@ async def usual(folder: Path, behaviour: Behaviour) -> AsyncIterator[Suite]:
 
 async def unharmed(suite: Suite, why: str = "") -> None:
     """Checks that `c` answers others as before."""
-    listed = await suite.stub.ListCandidates(ListCandidatesRequest(), timeout=10)
+    listed = await suite.stub.ListCandidates(ListCandidatesRequest(), timeout=600)
     status = next(each for each in listed.candidates if each.candidate.name == "c")
     assert status.traffic.drift == "", why
     assert status.candidate.state == CANDIDATE_STATE_ADMITTED
@@ -110,7 +110,7 @@ async def test_what_is_always_empty_drifts(folder: Path) -> None:
     async with usual(folder, behaviours.reply("")) as suite:
         for _ in range(MANY):
             await suite.complete(prompt(text=ODD))
-        listed = await suite.stub.ListCandidates(ListCandidatesRequest(), timeout=10)
+        listed = await suite.stub.ListCandidates(ListCandidatesRequest(), timeout=600)
         assert "calls failed" in next(each for each in listed.candidates if each.candidate.name == "c").traffic.drift
 
 
@@ -135,7 +135,7 @@ async def test_a_call_that_is_given_up(folder: Path) -> None:
         for _ in range(MANY):
             heard.clear()
             request = CompleteRequest(prompt=prompt(Policy(candidates=["c"]), ODD))
-            call = suite.stub.Complete(request, timeout=60)
+            call = suite.stub.Complete(request, timeout=600)
             await heard.wait()
             call.cancel()
         await unharmed(suite)

@@ -133,7 +133,7 @@ async def served(
     async with run(folder, *entries_of(path), spans=recorder) as suite:
         for number, asked in enumerate(prompts):
             caller = (("traceparent", f"00-{trace_of(number)}-{CALLER_SPAN:016x}-01"),)
-            call = suite.stub.Complete(CompleteRequest(prompt=asked), timeout=60, metadata=caller)
+            call = suite.stub.Complete(CompleteRequest(prompt=asked), timeout=600, metadata=caller)
             answers.append(comparable((await call).answer, held=is_held(asked)))
     assert not recorder.open
     return answers, shown(recorder.ended, {trace_of(number) for number, asked in enumerate(prompts) if is_held(asked)})

@@ -37,7 +37,9 @@ async def traced(folder: Path, policy: Policy, *upstream_behaviours: Behaviour, 
             spans=recorder,
         ) as suite,
     ):
-        answer = (await suite.stub.Complete(CompleteRequest(prompt=prompt(policy)), timeout=60, metadata=CALLER)).answer
+        answer = (
+            await suite.stub.Complete(CompleteRequest(prompt=prompt(policy)), timeout=600, metadata=CALLER)
+        ).answer
         assert answer.route_id != TRACE_ID
         return await recorder.tree()
 
@@ -154,7 +156,7 @@ async def test_an_attempt_that_failed_is_an_event_of_the_call(folder: Path, mode
         running(folder, entry("a", upstream.base_url), spans=recorder) as suite,
     ):
         request = CompleteRequest(prompt=prompt(Policy(boot_tokens=60)))
-        await suite.stub.Complete(request, timeout=60, metadata=CALLER)
+        await suite.stub.Complete(request, timeout=600, metadata=CALLER)
         (call,) = (await recorder.tree()).chats()
     assert attribute(call, names.ATTEMPTS) == 2
     assert call.status.status_code is StatusCode.UNSET
@@ -177,7 +179,7 @@ async def test_a_call_that_the_circuit_refuses_says_so(folder: Path, models: lis
     ):
         request = CompleteRequest(prompt=prompt(Policy(boot_tokens=60)))
         for _ in range(2):
-            await suite.stub.Complete(request, timeout=60, metadata=CALLER)
+            await suite.stub.Complete(request, timeout=600, metadata=CALLER)
         calls = [span for span in (await recorder.tree()).chats() if attribute(span, names.CANDIDATE) == "b"]
         assert len(bad.requests) == 1
     said = [(attribute(span, names.ERROR_TYPE), attribute(span, names.ATTEMPTS)) for span in calls]
@@ -240,7 +242,7 @@ async def everything_said(folder: Path, models: list[Behaviour], capture: TextCa
     ):
         metadata = (*CALLER, ("authorization", f"Bearer {TOKEN}"))
         request = CompleteRequest(prompt=prompt(Policy(boot_tokens=8)))
-        answer = (await suite.stub.Complete(request, timeout=60, metadata=metadata)).answer
+        answer = (await suite.stub.Complete(request, timeout=600, metadata=metadata)).answer
         assert answer.text == TEXTS[0]
         spans = (await recorder.tree()).spans
     return json.dumps([json.loads(span.to_json()) for span in spans])

@@ -50,7 +50,7 @@ async def asked(folder: Path, policy: Policy | None = None, names: tuple[str, ..
         async with running(folder, *entries, model=model) as suite:
             asking = prompt(policy, QUESTION)
             before = len(upstream.requests)
-            quote = await suite.stub.Quote(QuoteRequest(prompt=asking), timeout=60)
+            quote = await suite.stub.Quote(QuoteRequest(prompt=asking), timeout=600)
             assert len(upstream.requests) == before
             answer = await suite.complete(asking)
             assert answer.ledger.cost_nanousd <= quote.worst_cost_nanousd

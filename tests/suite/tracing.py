@@ -45,7 +45,7 @@ class Recorder(SpanProcessor):
             AssertionError: One stays open.
         """
         try:
-            await asyncio.wait_for(self._closed.wait(), 20)
+            await asyncio.wait_for(self._closed.wait(), 600)
         except TimeoutError:
             raise AssertionError(f"spans that nobody ends: {sorted(self.open.values())}") from None
         return Tree(self.ended)

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 600.0
 _MANY = 512
 """The limit from which on an answer is written to its end; boots have less."""
 SERVICES = Path(__file__).parents[2] / "services"

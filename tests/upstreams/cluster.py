@@ -18,7 +18,7 @@ GROUP_VERSION = "lightrouter.dev/v1alpha1"
 PATH = f"/apis/{GROUP_VERSION}/namespaces/team/candidates"
 CONDITION = {"type", "status", "reason", "message", "lastTransitionTime"}
 """The fields that the resource definition requires of a condition."""
-TIMEOUT_S = 30.0
+TIMEOUT_S = 600.0
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -1,8 +1,9 @@
 {{/* Inputs of a service: environment, files, command. */}}
 
-{{/* The values of a workload: `workload`, overridden by the component's values, then by the candidate's. */}}
+{{/* The values of a workload: `workload`, overridden by the component's values that are not null, then by the candidate's. */}}
 {{- define "lightrouter.workload" -}}
 {{- $own := omit (get .root.Values .component | default dict) "settings" "service" -}}
+{{- range $key, $value := $own }}{{ if kindIs "invalid" $value }}{{ $own = omit $own $key }}{{ end }}{{ end -}}
 {{- $values := mergeOverwrite (deepCopy .root.Values.workload) (deepCopy $own) -}}
 {{- with .candidate }}{{ with .adapter }}{{ $values = mergeOverwrite $values (deepCopy .) }}{{ end }}{{ end -}}
 {{- toYaml $values -}}

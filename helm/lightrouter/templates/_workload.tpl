@@ -49,10 +49,22 @@ imagePullSecrets:
 securityContext:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with pick .workload "dnsConfig" "hostAliases" "schedulerName" }}
-{{- range $key, $value := . }}{{ with $value }}
-{{ $key }}: {{ toJson . }}
+{{- $keys := list "priorityClassName" "runtimeClassName" "nodeSelector" "affinity" "tolerations" "dnsConfig" "hostAliases" "schedulerName" }}
+{{- range $key := $keys }}{{ with index $.workload $key }}
+{{ dict $key . | toYaml }}
 {{- end }}{{ end }}
+{{- end -}}
+
+{{/* The metadata of every pod that serves or evaluates. */}}
+{{- define "lightrouter.podMetadata" -}}
+labels:
+  {{- include "lightrouter.podLabels" . | nindent 2 }}
+  {{- with .workload.podLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with .workload.podAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
@@ -79,24 +91,10 @@ spec:
       {{- include "lightrouter.selectorLabels" . | nindent 6 }}
   template:
     metadata:
-      labels:
-        {{- include "lightrouter.podLabels" . | nindent 8 }}
-        {{- with $workload.podLabels }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
-      {{- with $workload.podAnnotations }}
-      annotations:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
+      {{- include "lightrouter.podMetadata" . | nindent 6 }}
     spec:
       {{- include "lightrouter.pod" . | nindent 6 }}
       automountServiceAccountToken: {{ include "lightrouter.usesApi" . | default "false" }}
-      {{- with $workload.priorityClassName }}
-      priorityClassName: {{ . }}
-      {{- end }}
-      {{- with $workload.runtimeClassName }}
-      runtimeClassName: {{ . }}
-      {{- end }}
       {{- with $workload.drain }}
       terminationGracePeriodSeconds: {{ add .preStopSeconds .delaySeconds .graceSeconds 5 }}
       {{- end }}
@@ -154,18 +152,6 @@ spec:
         {{- with $workload.extraVolumes }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
-      {{- end }}
-      {{- with $workload.nodeSelector }}
-      nodeSelector:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $workload.affinity }}
-      affinity:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $workload.tolerations }}
-      tolerations:
-        {{- toYaml . | nindent 8 }}
       {{- end }}
       {{- $context := . }}
       {{- with $workload.topologySpread }}

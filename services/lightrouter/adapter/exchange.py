@@ -91,8 +91,10 @@ class ReplyInfo:
     """The model's name as the provider gave it."""
     accepted: frozenset[str] | None = None
     """The features of the request, once the provider has accepted it; see `refusals.features`."""
-    takes_reasoning_back: bool = False
-    """Whether hidden reasoning came in a field that the provider also reads in requests."""
+    reasoning_member: str = ""
+    """The member of the OpenAI API's dialects in which hidden reasoning came; empty if none came."""
+    reasoning_details: list[Mapping[str, object]] = field(default_factory=list)
+    """Hidden reasoning and its signatures in the form of OpenRouter, as it came."""
     others: list[Mapping[str, object]] = field(default_factory=list)
     """A stream's choices of other indexes than 0, until one of index 0 comes."""
     usage: Mapping[str, object] | None = None

@@ -23,6 +23,7 @@ from lightrouter.pool.choices import ContinuationStyle
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.errors import ServiceError, Spent
 from lightrouter.runtime.ledger import cost_nanousd, duration
+from lightrouter.runtime.messages import text_of
 from lightrouter.runtime.tokens import estimate_tokens, message_characters, output_texts, output_tokens
 from lightrouter.runtime.toolcalls import ToolCalls, calls_text, is_whole
 from lightrouter.v1.adapter_pb2 import GenerationResult
@@ -239,7 +240,9 @@ class GenerationRun:
         if not request.prefill.strip() or self._entry.continuation is ContinuationStyle.RAW:
             # Nothing ignores a raw prompt.
             return False
-        prompt = next((message.content for message in reversed(request.messages) if message.role == Role.ROLE_USER), "")
+        prompt = next(
+            (text_of(message) for message in reversed(request.messages) if message.role == Role.ROLE_USER), ""
+        )
         if self.prefill_is_unread or is_written_anew(request.prefill, self.text):
             return True
         return not self.continues_prefills and begins_with_word(request.prefill, self.text, prompt)
@@ -269,7 +272,7 @@ class GenerationRun:
     def result(self) -> GenerationResult:
         """Returns the result of the generation and reports it to the observer."""
         result = self._result(self._finish, self._usage())
-        self._observer.delivered(self.plan.request, result, self.text, self._first_after())
+        self._observer.delivered(self.plan.request, result, self.text, self.calls, self._first_after())
         return result
 
     def _at_checkpoint(self) -> GenerationResult:
@@ -297,7 +300,7 @@ class GenerationRun:
                 self._transcript,
                 self.plan.resume_state,
                 now,
-                takes_reasoning_back=info.takes_reasoning_back,
+                takes_reasoning_back=info.reasoning_member == "reasoning_content",
             )
             resume_state = replace(resume_state, span=self._observer.reference)
             result.continuation = encode(entry.name, entry.model, resume_state)
@@ -355,7 +358,7 @@ class GenerationRun:
         """Returns the tokens of this attempt by the provider's count so far."""
         request, transcript = self.plan.request, self._transcript
         written = usage.Written(
-            prompt=sum(map(message_characters, request.messages))
+            prompt=sum(message_characters(message) + len(message.state) for message in request.messages)
             + sum(map(len, output_texts(request.output)))
             + len(request.prefill)
             + len(request.prefill_reasoning)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from opentelemetry.metrics import Meter
@@ -22,7 +22,7 @@ from lightrouter.runtime.telemetry.capture import TextCapture
 from lightrouter.runtime.telemetry.metrics import Tally, histogram
 from lightrouter.runtime.telemetry.setup import link_to, span_reference
 from lightrouter.v1.adapter_pb2 import GenerationResult
-from lightrouter.v1.chat_pb2 import FinishReason, Usage
+from lightrouter.v1.chat_pb2 import FinishReason, ToolCall, Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import Stage
 
@@ -120,7 +120,12 @@ class CallObserver:
         self._mark(names.CHOSEN, output_tokens)
 
     def delivered(
-        self, request: ProviderRequest, result: GenerationResult, text: str, first_chunk_s: float | None
+        self,
+        request: ProviderRequest,
+        result: GenerationResult,
+        text: str,
+        calls: Sequence[ToolCall],
+        first_chunk_s: float | None,
     ) -> None:
         """Records a generation that delivered; `first_chunk_s` is None if nobody watched it."""
         self._ended = True
@@ -141,7 +146,7 @@ class CallObserver:
             )
             if first_chunk_s is not None:
                 span.set_attribute(names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, first_chunk_s)
-            self._capture.answered(span, text, result.finish_reason)
+            self._capture.answered(span, text, result.finish_reason, calls)
         span.end()
 
     def dropped(self, request: ProviderRequest, spent: Spent, attempts: int) -> None:

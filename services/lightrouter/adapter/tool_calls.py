@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,12 +28,14 @@ class CallPiece:
         id: The call's id; empty if the provider gave none.
         name: The tool's name, or a part of it; empty if the provider gave none.
         arguments: The next part of the arguments' text.
+        extra: What the provider wants back with the call; None if nothing.
     """
 
     index: int | None = None
     id: str = ""
     name: str = ""
     arguments: str = ""
+    extra: Mapping[str, object] | None = None
 
 
 @dataclass(slots=True)
@@ -46,6 +48,7 @@ class _Call:
     parts: list[str] = field(default_factory=list)
     sent: int = 0
     closed: bool = False
+    extra: Mapping[str, object] | None = None
 
     @property
     def arguments(self) -> str:
@@ -90,6 +93,7 @@ class ToolCallReader:
         if piece.name and call.place is None:
             call.name = self._name(call.name, piece.name)
         call.given = call.given or piece.id
+        call.extra = piece.extra or call.extra
         # Some providers send the whole call once more in the end.
         again = piece.name and piece.arguments and piece.arguments.strip() == call.arguments.strip()
         if piece.arguments and not again:
@@ -104,6 +108,11 @@ class ToolCallReader:
                 yield from self._out(call)
             else:
                 self.nameless = True
+
+    def extras(self) -> list[Mapping[str, object] | None]:
+        """Returns what the provider wants back with each call that was given out, by its place."""
+        placed = {call.place: call.extra for call in self._calls if call.place is not None}
+        return [placed[place] for place in sorted(placed)]
 
     def _out(self, call: _Call) -> Iterator[ToolCallDelta]:
         arguments = "".join(call.parts[call.sent :])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lightrouter.answers.actions import plain_text, shown
 from lightrouter.answers.untrusted import clipped, delimited
-from lightrouter.v1.chat_pb2 import ChatMessage, Role
+from lightrouter.v1.chat_pb2 import ChatMessage, Part, Role
 
 _SYSTEM = """\
 You write the final answer to a conversation. Other assistants have drafted answers to its last message; use them as \
@@ -43,17 +44,33 @@ def synthesis_messages(
         nonce: The nonce of the marks; none of the texts holds it.
         most_characters: Maximum characters of one draft; a longer draft loses its middle.
     """
-    instructions = "\n\n".join(message.content for message in conversation if message.role == Role.ROLE_SYSTEM)
+    instructions = "\n\n".join(plain_text(message) for message in conversation if message.role == Role.ROLE_SYSTEM)
     system = _SYSTEM.format(nonce=nonce) + (_OPERATOR + instructions if instructions else "")
-    turns = [message for message in conversation if message.role != Role.ROLE_SYSTEM]
+    turns = [_readable(message, nonce) for message in conversation if message.role != Role.ROLE_SYSTEM]
     material = _material(drafts, contradictions, nonce, most_characters)
+    last: Sequence[Part] = ()
     if turns and turns[-1].role == Role.ROLE_USER:
-        material = f"{turns.pop().content}\n\n{material}"
+        turn = turns.pop()
+        if turn.parts:
+            # The material stands behind the pictures and documents of the last turn.
+            last = [*([Part(text=turn.content)] if turn.content else ()), *turn.parts, Part(text=material)]
+            material = ""
+        else:
+            material = f"{turn.content}\n\n{material}"
     return [
         ChatMessage(role=Role.ROLE_SYSTEM, content=system),
         *turns,
-        ChatMessage(role=Role.ROLE_USER, content=material),
+        ChatMessage(role=Role.ROLE_USER, content=material, parts=last),
     ]
+
+
+def _readable(message: ChatMessage, nonce: str) -> ChatMessage:
+    """Returns a turn as a model without tools reads it: no state of another model, and calls and results as text."""
+    if message.role == Role.ROLE_TOOL:
+        result = delimited("RESULT", "of a tool", message.content, nonce)
+        return ChatMessage(role=Role.ROLE_USER, content=result, parts=message.parts)
+    content = "\n".join(filter(None, [message.content, shown(message.tool_calls)]))
+    return ChatMessage(role=message.role, content=content, parts=message.parts)
 
 
 def _material(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lightrouter.aggregator.prompts import synthesis_messages
 from lightrouter.aggregator.strategy import MergeInput, best_result, degradation, piece
 from lightrouter.aggregator.synthesis import Deadlines, Synthesis
+from lightrouter.answers.actions import plain_text
 from lightrouter.answers.untrusted import label, nonce_for, random_nonce
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.rpc.models import Models
@@ -58,7 +59,7 @@ class Synthesize:
         """
         request = merge_input.request
         texts = [draft.text for draft in request.drafts]
-        nonce = nonce_for([*texts, *(message.content for message in request.messages)], self._nonce)
+        nonce = nonce_for([*texts, *map(plain_text, request.messages)], self._nonce)
         messages = self._messages(merge_input, texts, nonce)
         synthesis = Synthesis(self._models, messages, nonce, request.sampling, self._deadlines(deadline))
         async with aclosing(synthesis.pieces(request.synthesizers)) as pieces:

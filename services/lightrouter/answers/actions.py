@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from math import fsum
-from typing import Final
+from typing import Final, NamedTuple
 
 from lightrouter.answers.canonical import NoJsonError, begun_json, canonical_json
 from lightrouter.v1.chat_pb2 import ChatMessage, ToolCall
@@ -38,18 +37,37 @@ def vote(actions: Sequence[Action]) -> tuple[Action, bool]:
 def similarity(left: Sequence[ToolCall], right: Sequence[ToolCall]) -> float:
     """Returns how far two answers want the same so far, 0 to 1: by the tools' names, then by their arguments.
 
-    A call against text is a difference, and so is another tool. Of arguments that were cut off, the members that are
-    complete on both sides count.
+    A call against text is a difference, and so is another tool; neither the order of calls nor their spelling counts.
+    Of arguments that were cut off, what is complete counts. A call that only one of them has agrees with nothing.
     """
     if bool(left) != bool(right):
         return 0.0
     if not left:
         return 1.0
-    pairs = list(zip(sorted(left, key=_key), sorted(right, key=_key), strict=False))
-    if any(one.name != other.name for one, other in pairs):
+    fewer, more = sorted((list(left), list(right)), key=len)
+    if Counter(names(fewer)) - Counter(names(more)):
         return 0.0
-    alike = fsum(_arguments_alike(one.arguments, other.arguments) for one, other in pairs) / len(pairs)
-    return _NAME_WEIGHT + (1 - _NAME_WEIGHT) * alike
+    count, alike = len(more), 0.0
+    for call in fewer:
+        best, at = max((_alike(call, other), -at) for at, other in enumerate(more) if other.name == call.name)
+        del more[-at]
+        alike += best
+    return (_NAME_WEIGHT * len(fewer) + (1 - _NAME_WEIGHT) * alike) / count
+
+
+def groups(actions: Sequence[Sequence[ToolCall]]) -> list[int | None]:
+    """Returns the group of each answer: those that call and agree so far have the same number; None for no call."""
+    found: list[int | None] = [None] * len(actions)
+    first: list[int] = []
+    # The one with the most arguments comes first: others may be cut before they differ.
+    order = sorted(range(len(actions)), key=lambda place: -sum(len(call.arguments) for call in actions[place]))
+    for place in order:
+        if actions[place]:
+            same = next((at for at in first if similarity(actions[at], actions[place]) == 1.0), place)
+            if same == place:
+                first.append(place)
+            found[place] = same
+    return found
 
 
 def shown(calls: Sequence[ToolCall]) -> str:
@@ -65,21 +83,66 @@ def plain_text(message: ChatMessage) -> str:
     return "\n".join(filter(None, [message.content, *parts, shown(message.tool_calls)]))
 
 
-def _key(call: ToolCall) -> tuple[str, str]:
-    return call.name, call.arguments
+class _SoFar(NamedTuple):
+    """A value, and whether more of it may come."""
+
+    value: object
+    is_cut: bool
+
+    def members(self) -> dict[object, _SoFar]:
+        """Returns the members of an object or the items of a list; only the last one may be cut."""
+        values = self.value if isinstance(self.value, dict | list) else []
+        pairs = values.items() if isinstance(values, dict) else enumerate(values)
+        found: dict[object, _SoFar] = {key: _SoFar(each, is_cut=False) for key, each in pairs}
+        if self.is_cut and found:
+            key, last = found.popitem()
+            found[key] = last._replace(is_cut=isinstance(last.value, dict | list))
+        return found
 
 
-def _arguments_alike(left: str, right: str) -> float:
+def _alike(left: ToolCall, right: ToolCall) -> float:
+    """Returns the share of the arguments' members that two calls of one tool have in common so far, 0 to 1."""
+    one, other = _arguments(left.arguments), _arguments(right.arguments)
+    if one is None or other is None:
+        return float(left.arguments == right.arguments)
+    compared = _compared(one, other)
+    return sum(compared) / len(compared) if compared else 1.0
+
+
+def _compared(one: _SoFar, other: _SoFar) -> list[bool]:
+    """Returns for each member that can be compared whether it may become the same."""
+    ours, theirs = one.members(), other.members()
+    both = [_may_equal(ours[key], theirs[key]) for key in ours.keys() & theirs.keys()]
+    # A member that a whole value does not have can no longer come.
+    missing = 0 if other.is_cut else len(ours.keys() - theirs.keys())
+    missing += 0 if one.is_cut else len(theirs.keys() - ours.keys())
+    return both + [False] * missing
+
+
+def _may_equal(one: _SoFar, other: _SoFar) -> bool:
+    containers = isinstance(one.value, dict | list) and type(one.value) is type(other.value)
+    if containers and (one.is_cut or other.is_cut):
+        return all(_compared(one, other))
+    return _canonical_value(one.value) == _canonical_value(other.value)
+
+
+def _arguments(text: str) -> _SoFar | None:
+    """Returns the arguments of a call; None if they are no JSON object."""
     try:
-        one, other = begun_json(left), begun_json(right)
+        begun = begun_json(text)
     except NoJsonError:
-        return float(left == right)
-    if not isinstance(one, dict) or not isinstance(other, dict):
-        return 1.0
-    shared = one.keys() & other.keys()
-    if not shared:
-        return 1.0
-    return sum(_canonical_value(one[key]) == _canonical_value(other[key]) for key in shared) / len(shared)
+        return None
+    if begun is not None and not isinstance(begun, dict):
+        return None
+    return _SoFar(begun or {}, is_cut=not _is_json(text))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _canonical(arguments: str) -> str:

@@ -58,14 +58,14 @@ _FOLLOWED: Final = (
     "\u0909\u0924\u094d\u0924\u0930|\u091c\u0935\u093e\u092c|\u0989\u09a4\u09cd\u09a4\u09b0|\u0bb5\u0bbf\u0b9f\u0bc8|cevap|cevab\u0131"
     "|yan\u0131t|odpowied\u017a\\s+to|\u0e15\u0e2d\u0e1a"
 )
-_SIGNS: Final = r"[:=\uff1a\uff1d\u2192\u2794]|\u2014|=>|->"
+_SIGNS: Final = r"[:=\u2248~\uff1a\uff1d\u2192\u2794]|\u2014|=>|->"
 _ANNOUNCED: Final = re.compile(
     # The verb follows what it says, or there is none.
-    rf"(?<![^\W\d_])(?:{_FOLLOWED})(?=\s*[-+$]?\d)"
+    rf"(?<![^\W\d_])(?:{_FOLLOWED})(?=\s*(?:[-+$]?\d|[(\[\"']?[A-Z](?!\w)))"
     rf"|(?<![^\W\d_])(?:{_WORDS})(?![^\W\d_])(?:[^\n:=.;?!\uff1a\uff1d\u3002]{{0,60}}?)"
     rf"(?:(?<![^\W\d_])(?:{_LEADS})(?![^\W\d_])\s*:?|{_SIGNS})"
     # "Option B", "choice (c)", "उत्तर B": the letter itself follows.
-    rf"|(?<![^\W\d_])(?:{_WORDS})(?=\s*[(\[\"']?[A-Za-z](?![\w'-]))"
+    rf"|(?<![^\W\d_])(?:{_WORDS})(?=\s*[(\[\"']?[A-Za-z\u0391-\u03a7\u0410-\u0425](?![\w'-]))"
     rf"|(?<![^\W\d_])(?:{_WORDS})\s+-(?=\s)|(?<![^\W\d_])ans\.(?=\s)"
     r"|(?<=[<\[])answer[>\]]|(?<=<final_)answer>|(?<=[<\[]final )answer[>\]]"
     rf"|(?:{_UNSPACED})[^\n:=.\uff1a\uff1d\u3002]{{0,20}}?(?:{_UNSPACED_LEADS}|{_SIGNS}|(?=\s*[(\uff08]?[A-Z0-9]))"
@@ -99,6 +99,19 @@ _DENIED: Final = re.compile(
     r"[^\n.]{1,24}?(?:\u3067\u306f\u306a[\u304f\u3044]|\u3058\u3083\u306a[\u304f\u3044]|\u3067\u306a[\u304f\u3044]"
     r"|\uc544\ub2c8(?:\ub77c|\uace0|\uba70|\ub2e4)|de\u011fil|\u0928\u0939\u0940\u0902)\s*,?"
 )
+# Words that take back what was said before: "No, wait", "scratch that".
+_RETRACTED: Final = re.compile(
+    r"\b(?:no,? wait|wait,? no|actually,? no|scratch that|correction:|i (?:have )?made an? (?:mistake|error)"
+    r"|nein,? warte|non,? attend\w*"
+    r"|attend\w*,? non|no,? espera|espera,? no)\b|(?:^|[\n\u3002\uff01.!] ?)\u4e0d\u5bf9[\uff0c,]",
+    re.IGNORECASE,
+)
+# "I don't think the answer is B"
+_DOUBTED: Final = re.compile(
+    r"(?:n't|\bnot|\bnever|\bcannot|\bnicht) (?:think|believe|say|agree|claim|denke|glaube)\b[^.!?\n]{0,24}$"
+    r"|\bdoubt\b[^.!?\n]{0,24}$",
+    re.IGNORECASE,
+)
 # "42 is the answer", "I get 42 as my final answer", with the position after the last word.
 _SAID_BEFORE: Final = re.compile(
     r"(?:^|[\s(\"$])((?:[A-Z]|[^\s:=]*\d[^\s:=]*)[)\"]?(?:\s[a-z]+)?)\s+(?:is|was|as)\s+"
@@ -126,6 +139,9 @@ def _mark(found: re.Match[str]) -> str:
         found.string[max(0, found.start() - 1) : found.start()],
         found.string[found.end() : found.end() + 1],
     )
+    if before == behind == " " and found[0] == "*":
+        # A product: 6 * 7.
+        return found[0]
     within = (before.isalnum() or before == ")") and (behind.isalnum() or behind == "(")
     return found[0] if within and "`" not in found[0] else ""
 
@@ -137,6 +153,12 @@ def announcements(text: str) -> Iterator[str]:
     The text must be plain and without Markdown marks; only its last 8,192 characters are read.
     """
     yield from islice(_announcements(text[-_MOST_CHARACTERS:]), _MOST_ANNOUNCEMENTS)
+
+
+def unretracted(text: str) -> str:
+    """Returns `text` behind the last words that take back what was said before: "No, wait"."""
+    end = max((found.end() for found in _RETRACTED.finditer(text)), default=0)
+    return text[end:]
 
 
 def _announcements(text: str) -> Iterator[str]:
@@ -164,6 +186,8 @@ def _said(text: str, place: int) -> str:
         return ""
     if "box" in found[0]:
         return _boxed(text, found.end())
+    if _DOUBTED.search(text[max(0, place - _MOST_BEFORE) : place]):
+        return ""
     said = _sentence(text, found.end())
     if (denied := _NOT.match(said)) or _DENIES.search(found[0]):
         instead = _INSTEAD.search(said, denied.end() if denied else 0)
@@ -187,10 +211,13 @@ def _heading(text: str, place: int) -> re.Match[str] | None:
 
 
 def _sentence(text: str, begin: int) -> str:
-    """Returns the text up to the end of the sentence; the next line if this one is empty."""
+    """Returns the text up to the end of the sentence, the next line if this one is empty; "" for a question."""
     rest = text[begin : begin + _MOST_SPAN]
     lead = len(rest) - len(rest.lstrip(" \t\n\r:\uff1a"))
     end = _SENTENCE_END.search(rest, lead)
+    if end and end[0][0] == "?":
+        # A question announces nothing.
+        return ""
     return rest[lead : end.start() if end else None]
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from string import ascii_uppercase
 from typing import Final
 
-from lightrouter.answers.announced import announcements, unmarked
+from lightrouter.answers.announced import announcements, unmarked, unretracted
 from lightrouter.answers.documents import documents
 from lightrouter.answers.plain import plain, without_tex
 
@@ -34,24 +35,56 @@ _WHOLE: Final = re.compile(
 )
 # A letter at the start of a text or line, like an option's: "B) because", "B. Paris", "(B) Paris", "B: Paris".
 _LEADING: Final = re.compile(
-    r"^[ \t>#-]*(?:[(\[]([A-Za-z])[)\]]|([A-Z])\s?[).:\u3001](?!\w)|([a-z])[).](?=\s))", re.MULTILINE
+    r"^[ \t>#\"'-]*(?:[(\[]([A-Za-z])[)\]]|([A-Z])\s?[).:\u3001](?!\w)|([a-z])[).](?=\s))"
+    r"|\A([B-HJ-Z])[ \t](?=[A-Z\d\"])",
+    re.MULTILINE,
 )
+_LABEL: Final = re.compile(r"(?<!\w)([A-Z])[).:](?=\s+\w)")
 _NUMBERING: Final = re.compile(r"[(\[][a-z][)\]]")
 # A letter of a script with spaces between words: a letter next to one is part of a word.
 _IN_WORD: Final = (
     r"[^\W\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]"
 )
 _STANDING: Final = re.compile(
-    rf"(?<!{_IN_WORD})(?<!['-])([(\[\"]?)([A-Za-z])([)\]\"]?)(?!{_IN_WORD}|'(?!(?:d|t)[i\u0131u\u00fc]r)|-{_IN_WORD}|\.{_IN_WORD})"
+    rf"(?<!{_IN_WORD})(?<!['-])(?<!{_IN_WORD}[/(])([(\[\"]?)([A-Za-z])([)\]\"]?)(?!{_IN_WORD}|'(?!(?:d|t)[i\u0131u\u00fc]r)|-{_IN_WORD}|\.{_IN_WORD}|\+\+|#)"
 )
 # A letter that may stand alone in an ASCII text; this search takes a tenth of the time (measured).
 _SINGLE: Final = re.compile(r"\b[A-Za-z]\b", re.ASCII)
 # A letter in single quotes, which elsewhere are apostrophes.
 _QUOTED: Final = re.compile(r"'(?<!\w')([A-Za-z])'(?!\w)")
-# Two letters chosen together, or an open choice between two: neither is chosen. "A and B are wrong" does not count.
+# Two letters with at most a word or sign between them are chosen together, or an open choice: neither is chosen.
+# Without a list of words that join, since every language has its own. "A and B are wrong" does not count.
 _JOINED: Final = re.compile(
-    r"[)\]\"]?\s*(?:[,&/\u3001\u548c\u4e0e\u8207\u6216\u3068\uc640\uacfc]|(?:and/or|and|or|und|oder|et|ou|y|e|o|en|of|och|\u0438|\u0438\u043b\u0438|\u0648|\u0914\u0930|\ub610\ub294|\ud639\uc740|\u307e\u305f\u306f)\s)\s*"
-    r"(?:(?:and|or)\s+)?(?:options?\s+)?[(\[\"']?([A-Z])[)\]\"']?(?=\s*(?:$|[.,;:!?)\]}\n\"'&/\u3001\u3002]|(?:are|both|and|or|together)\b|[^\x00-\x7f]))"
+    r"[)\]\"]?[ \t]{0,2}[,;]?[ \t]{0,2}(?:[^\w\s.:,;!?()\[\]{}\"'\u3002\uff0c\u2705\u2713\u2714]{1,2}"
+    r"|(?P<word>vs\.|[^\W\d_A-Z]{1,8}(?:[ /](?:or|well as|also|possibly|maybe))?))?"
+    r"[ \t]{0,2}(?:(?:and|or|possibly|maybe|perhaps|also)[ \t]{1,2})?(?:options?[ \t]{1,2})?"
+    r"[(\[\"']?(?P<other>[A-Z])[)\]\"']?"
+    r"(?=\s*(?:$|[.,;:!?)\]}\n\"'&/|\u3001\u3002]|(?:are|both|and|or|together)\b|[^\x00-\x7f]))"
+)
+_CONTRAST: Final = {
+    *(
+        "but",
+        "not",
+        "no",
+        "over",
+        "than",
+        "then",
+        "beats",
+        "because",
+        "since",
+        "as",
+        "if",
+        "so",
+        "nicht",
+        "pas",
+        "statt",
+    ),
+    *("sondern", "mais", "sino", "mas", "ma", "maar", "men", "\u0430", "\u800c\u662f", "\u4e0d\u9009", "\u4e0d\u9078"),
+}
+# Several letters and no other word.
+_LETTERS: Final = re.compile(
+    r"[\s(\[\"]*[A-Za-z](?:[)\]\"]*[ \t]*(?:[ \t,;:.&/+>?|-]|and)[ \t]*(?:and[ \t]+)?[(\[\"]*[A-Za-z])+"
+    r"[\s)\]\".!?]*"
 )
 # "A" and "I" are words too: they are letters only if no word of a sentence follows.
 _NO_WORD: Final = re.compile(
@@ -59,20 +92,39 @@ _NO_WORD: Final = re.compile(
     re.IGNORECASE,
 )
 _DENIED_BEFORE: Final = re.compile(
-    r"(?:\b(?:not|(?:not|cannot|can't|couldn't)\s+be|n[\u00e3a]o\s+\u00e9|no\s+es|non\s+\u00e8|n'est\s+pas|pas|isn't|neither|nor|never|excludes?|excluding|eliminates?|eliminating|eliminated|than|unlike|reject\w*|out|nicht|vitamin|plan|type|hepatitis|figure|appendix|part|class|group|grade|point|step|case|section)"
-    r"|\u4e0d\u662f|\u6392\u9664|\u975e)\s*(?:option|choice|answers?)?\s*[(\"]?$",
+    r"(?:\b(?:not|(?:not|cannot|can't|couldn't)\s+be|isn't|neither|nor|never|excludes?|excluding|eliminates?|eliminating"
+    r"|eliminated|than|unlike|reject\w*|out|instead\s+of|(?:anything|everything|all|any)\s+but|except(?:\s+for)?"
+    r"|apart\s+from|doubt|n[\u00e3a]o(?:\s+\u00e9)?|no\s+es|non(?:\s+\u00e8)?|n'est\s+pas|pas|nicht|niet|inte|ikke|nie|nem"
+    r"|weder|noch|ni|n\u00e9|\u043d\u0435|\u043d\u0438|\u043d\u0435\u0442|\u0644\u064a\u0633\u062a?"
+    r"|vitamin|plan|type|hepatitis|figure|appendix|part|class|group|grade|point|step|case|section)"
+    r"|(?:n't|\bnot|\bnever|\bcannot)\s+(?:think|believe|say)(?:\s+(?:that|it's|it\s+is|the\s+answer\s+is))*"
+    r"|\u4e0d\u662f|\u6392\u9664|\u975e|\u4e0d(?:\u80fd|\u5e94|\u61c9)?[\u9009\u9078])\s*(?:option|choice|answers?)?\s*[(\"]?$",
     re.IGNORECASE,
 )
 _DENIED_BEHIND: Final = re.compile(
-    r"\s*[)\"]?\s*(?:(?:is|are|was|were|seems?|looks?|would\s+be|can(?:'t|not)\s+be|cannot\s+be|isn't|aren't|wasn't|doesn't|does\s+not)\s+)?"
-    r"(?:\b(?:wrong|incorrect|false|not|invalid|out|tempting|ruled|eliminated|excluded|impossible|falsch|faux|incorrecta?)\b"
-    r"|\bisn't\b|\bdoesn't\b|\bcan't\b|\bcannot\b|\u9519|\u932f|\u4e0d\u5bf9|\u4e0d\u6b63)",
+    r"\s{0,4}[)\"]?\s{0,4}(?:(?:is|are|was|were|seems?|looks?|would\s+be|can(?:'t|not)\s+be|cannot\s+be|isn't|aren't|wasn't|doesn't|does\s+not)\s+)?"
+    r"(?:\b(?:wrong|incorrect|false|not|invalid|out|tempting|ruled|eliminated|excluded|impossible)\b"
+    r"|\bisn't\b|\bdoesn't\b|\bcan't\b|\bcannot\b"
+    r"|(?:\u662f)?[\u9519\u932f]|\u4e0d(?:\u5bf9|\u5c0d|\u6b63|\u7b26|\u662f)|(?:\u306f|\u304c)?(?:\u9593\u9055|\u8aa4)"
+    r"|[\u3067\u3058](?:\u306f|\u3082|\u3083)|(?:\uac00|\uc774|\ub3c4|\ub294|\uc740)?\s?(?:\uc544\ub2c8|\uc544\ub2d9|\ud2c0))",
     re.IGNORECASE,
 )
 _CONFIRMED: Final = re.compile(
-    r"\s*[)\"]?\s*(?:is|seems|looks|must\s+be|would\s+be|ist|est|es|\u00e8|\u00e9)\s+(?:(?:the|clearly|definitely|most\s+likely|probably|die|la|le|a|o|il)\s+)*"
-    r"(?:correct|right|true|best|answer|richtig\w*|antwort|r\u00e9ponse|correcte?|correct[oa]|respuesta|resposta|risposta|corrett[oa]|juste)\b"
-    r"|\s*(?:\u6b63\u786e|\u6b63\u78ba|\u662f\u5bf9|\u662f\u6b63)",
+    r"\s{0,4}[)\"]?\s{0,4}(?:(?:is|seems|looks|must\s+be|would\s+be|ist|est|es|\u00e8|\u00e9|\u00e4r|er|to|je|\u2014|\u044d\u0442\u043e|l\u00e0|adalah)\s+)"
+    r"(?:(?:the|clearly|definitely|most\s+likely|probably|die|la|le|a|o|il|bonne|r\u00e4tt)\s+)*"
+    r"(?:correct|right|true|best|answer|richtig\w*|korrekt|antwort|r\u00e9ponse|correcte?|correct[oa]|respuesta|resposta|risposta"
+    r"|corrett[oa]|juste|svar\w*|r\u00e4tt|juist|poprawn\w*|\u0432\u0435\u0440\u043d\w*|\u043f\u0440\u0430\u0432\u0438\u043b\u044c\u043d\w*|\u0111\u00fang|benar)\b"
+    r"|\s*(?:\u6b63\u786e|\u6b63\u78ba|\u662f\u5bf9|\u662f\u6b63)"
+    r"|\s(?:\u0432\u0435\u0440\u043d\w*|\u043f\u0440\u0430\u0432\u0438\u043b\u044c\u043d\w*|do\u011fru\w*|\u0938\u0939\u0940|\u0635\u062d\u064a\u062d\w*|\u0111\u00fang|benar)(?!\w)"
+    r"|[)\].: -]{1,4}(?:right|correct|true|yes|\u2705|\u2713|\u2714)(?!\w)",
+    re.IGNORECASE,
+)
+_CHECKED: Final = re.compile(r"(?:\[x\]|[\u2611\u2705\u2713\u2714])[ \t]*\Z", re.IGNORECASE)
+# What may follow a letter that is chosen: the end of a clause, or words that do not deny it. Words of other languages
+# that stand behind a space may.
+_ENDED: Final = re.compile(
+    r"[)\]\"]{0,4}\s{0,4}(?:\Z|[^\w\s]|\n|(?<!\s)[^\x00-\x7f]|\(|(?:because|since|as|fits?|works?|remains?|holds|seems|looks|wins"
+    r"|follows|matches|makes|must|should|would|over|rather|instead|and|but|which|for|given|due|from|by|with|here|it|is\s+(?:the|what|it|best|better))\b)",
     re.IGNORECASE,
 )
 # Additions to the word that counts in the keys of documents: "correctAnswer", "Final Answer", "answer_letter".
@@ -98,11 +150,17 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
     read.
     """
     letters = frozenset(ascii_uppercase[:choices])
-    spelt = _QUOTED.sub(r'"\1"', unmarked(plain(text[-_MOST_CHARACTERS:])))
+    spelt = unretracted(_QUOTED.sub(r'"\1"', unmarked(plain(text[-_MOST_CHARACTERS:]))))
     texless = without_tex(spelt)
     found = _whole(texless) or _stated(text)
     if found:
         return found if found in letters else None
+    if (
+        len(texless) <= _MOST_FILLER
+        and _LETTERS.fullmatch(texless)
+        and len({*_SINGLE.findall(texless.upper())} & letters) > 1
+    ):
+        return None
     for said in announcements(spelt):
         letter = _first(without_tex(said).translate(_LOOKALIKES), letters)
         if letter == _SEVERAL:
@@ -112,13 +170,20 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
     clean = _without_list(texless[-_MOST_UNANNOUNCED:])
     single = list(_alone(clean))
     standing = list(_standing(clean, single, letters))[-_MOST_LETTERS:]
+    labels = _labels(clean)
     if head := _line_alone(text, spelt):
         return head if head in letters else None
-    confirmed = [letter for letter, _, end in standing if _CONFIRMED.match(clean, end)]
+    confirmed = [
+        letter
+        for letter, begin, end in standing
+        if (_CONFIRMED.match(clean, end) or _CHECKED.search(clean[max(0, begin - _MOST_ALONE) : begin]))
+        and not _DENIED_BEFORE.search(clean[max(0, begin - _MOST_FILLER) : begin])
+    ]
     if confirmed:
         return confirmed[-1]
+    standing = [each for each in standing if each[1] not in labels]
     leading = {"".join(each).upper() for each in _LEADING.findall(clean)} & letters
-    if len(leading) == 1:
+    if len(leading) == 1 and not labels:
         return str(leading.pop())
     return _last_standing(clean, single, standing, letters) if standing else None
 
@@ -132,7 +197,7 @@ def _last_standing(
     """Returns the last of the standing letters that is neither denied nor chosen together with another one."""
     joined = {place for each in single[-2 * _MOST_LETTERS :] for place in _joined(text, *each.span(), letters)}
     for letter, begin, end in reversed(standing):
-        if joined.isdisjoint(range(begin, end)) and not _denied(text, begin, end):
+        if joined.isdisjoint(range(begin, end)) and not _denied(text, begin, end) and _ENDED.match(text, end):
             return letter
     return None
 
@@ -150,9 +215,18 @@ def _line_alone(text: str, spelt: str) -> str | None:
 def _joined(text: str, begin: int, end: int, letters: frozenset[str]) -> tuple[int, ...]:
     """Returns the positions of a letter and the next one if they are chosen together; else none."""
     found = _JOINED.match(text, end - (text[end - 1] in ')]"'))
-    if not found or found[1] not in letters:
+    if (
+        not found
+        or found["other"] not in letters
+        or found["other"] in text[begin:end]
+        or found["word"] in _CONTRAST
+        or _denied(text, begin, end)
+    ):
         return ()
-    return *range(begin, end), found.start(1)
+    if text[begin:end] == "I" and found["word"] not in {None, "and", "or"}:
+        # I think B
+        return ()
+    return *range(begin, end), found.start("other")
 
 
 def _without_list(text: str) -> str:
@@ -203,8 +277,8 @@ def _first(said: str, letters: frozenset[str]) -> str | None:
             return _SEVERAL
         rest = said[found.end() :].strip(" .,:;!?)\"'")
         # In a script without spaces a word may follow at once.
-        ends = not rest or not rest[0].isascii()
-        numbering = re.match(r"[).:](?:\s|$)", said[found.end() - bool(found[3]) :])
+        ends = not rest or not rest[0].isascii() or rest[0] in "<{}"
+        numbering = re.match(r"[).:](?:\s|$)|[,;] ?not\b", said[found.end() - bool(found[3]) :])
         if found[2].islower() and not (enclosed or ends or numbering):
             continue
         if found[2] in "AI" and not enclosed and not numbering and not _NO_WORD.match(said, found.end()):
@@ -225,13 +299,22 @@ def _alone(text: str) -> Iterator[re.Match[str]]:
             yield found
 
 
+def _labels(text: str) -> frozenset[int]:
+    """Returns the positions of the labels of a list of options, A) to D); none without a list."""
+    labels = list(islice(_LABEL.finditer(text), MOST_CHOICES + 1))
+    listed = len(labels) > 1 and "".join(label[1] for label in labels) == ascii_uppercase[: len(labels)]
+    return frozenset(label.start() for label in labels) if listed else frozenset()
+
+
 def _standing(text: str, single: Iterable[re.Match[str]], letters: frozenset[str]) -> Iterator[tuple[str, int, int]]:
     """Yields the single letters that may be a choice, with their positions: capitals, or small ones in brackets."""
     for found in single:
         enclosed = bool(found[1] and found[3])
         if found[2].upper() not in letters or (found[2].islower() and not (enclosed and found[1] != '"')):
             continue
-        follows = _CONFIRMED.match(text, found.end()) or re.match(r"\s*(?:$|[).:;,\]\n])", text[found.end() :][:8])
+        follows = _CONFIRMED.match(text, found.end()) or re.match(
+            r"\s*(?:$|[).:;,\]\n]|(?:because|since)\b)", text[found.end() :][:_MOST_ALONE]
+        )
         if found[2] in "AI" and not enclosed and not follows:
             continue
         yield found[2].upper(), found.start(), found.end()

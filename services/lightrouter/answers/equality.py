@@ -7,7 +7,7 @@ import unicodedata
 from typing import Final
 
 from lightrouter.answers.announced import unmarked
-from lightrouter.answers.numbers import number_of, numbers, written
+from lightrouter.answers.numbers import is_short, number_of, numbers, written
 from lightrouter.answers.plain import plain, without_tex
 
 # Choices. A longer answer is a text, in which numbers are compared as written.
@@ -16,13 +16,21 @@ _MOST_CHARACTERS: Final = 256
 _MOST_BARED: Final = 4_096
 _MOST_PASSES: Final = 8
 _CURRENCIES: Final = frozenset("\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u20ba\u0e3f")
-_NAMES: Final = {"eur": "\u20ac", "gbp": "\u00a3", "jpy": "\u00a5", "cny": "\u00a5", "rmb": "\u00a5", "inr": "\u20b9"}
-_NAMED: Final = re.compile("|".join(_NAMES), re.IGNORECASE)
+# Dollars of the United States have no sign in a canonical form, since theirs is also TeX's.
+_NAMES: Final = {
+    "eur": "\u20ac", "gbp": "\u00a3", "inr": "\u20b9", "rs": "\u20b9", "us": "", "usd": "", "us$": "",
+    "ca": "cad", "ca$": "cad", "c$": "cad", "au": "aud", "au$": "aud", "a$": "aud", "r$": "brl", "rmb": "cny",
+}  # fmt: skip
+_NAMED: Final = re.compile(
+    r"[a-z]{1,3}\$|eur|(?<![a-z])(?:usd?|gbp|jpy|cny|rmb|inr|chf|cad?|aud?|rs?)(?![a-z])", re.IGNORECASE
+)
+# The case of these letters of a unit counts: mW is not MW, Mb not MB.
+_UNIT: Final = re.compile(r"(?<=\d)( ?(?:MB\b|M(?=(?:[A-Za-z]|[Hh][Zz]|[Pp][Aa]|[Ee][Vv]|bps)\b)|[A-Za-z]B\b))")
 # Characters around an answer that are not part of it. Not in front: a point, a sign, an exclamation mark.
 _BEFORE: Final = " \t\"'`:;,?\u00bf\u00a1"
 _BEHIND: Final = " \t\"'`.,;:!?\u3002\uff01\uff1f\uff0c\u0964"
-# The mark of a factorial or a derivative is a part of it.
-_MARKED: Final = re.compile(r"(?:(?<!\w)[a-z]|\d|\))(?:!+|'+)$")
+# The mark of a factorial, a derivative, inches or digits without end is a part of it.
+_MARKED: Final = re.compile(r"(?:(?<!\w)[a-z]|\d|\))(?:!+|'+|\"+)$|\.\d+(?:\.{3}|\u2026)$")
 _EQUAL_SIGNS: Final = (("<=", "\u2264"), (">=", "\u2265"), ("!=", "\u2260"))
 _PRODUCT: Final = re.compile(r"(?<!\*)\*(?!\*)")
 _PAIRS: Final = re.compile(r"\(\s*([^()\[\]{},]*)\s*\)|\[\s*([A-Za-z])\s*\]|\{\s*([A-Za-z])\s*\}")
@@ -66,14 +74,17 @@ def _simpler(text: str) -> str:
     for spelt, sign in _EQUAL_SIGNS:
         valued = valued.replace(spelt, sign)
     valued = _COMMAS.sub(", ", _SPACES.sub(r"\1", _PRODUCT.sub("\u00d7", valued)))
-    return unicodedata.normalize("NFC", valued.casefold()).strip()
+    parts = _UNIT.split(valued)
+    parts[::2] = map(str.casefold, parts[::2])
+    return unicodedata.normalize("NFC", "".join(parts)).strip()
 
 
 def _currency(text: str) -> str:
-    """Returns the sign of a currency, "" for dollars, whose sign is also TeX's, and for none."""
+    """Returns the sign or name of a currency; "" for dollars and for none."""
     named = _NAMED.search(text)
     if named:
-        return _NAMES[named[0].lower()]
+        name = named[0].lower()
+        return _NAMES.get(name, name.replace("$", "d"))
     return next((character for character in text if character in _CURRENCIES), "")
 
 
@@ -94,6 +105,8 @@ def _with_values(text: str) -> str:
     at = 0
     for number in numbers(text):
         begin, end = number.span
+        if is_short(text, number):
+            continue
         # 5km is 5 km.
         parts += [text[at:begin], _currency(text[begin:end]), written(number), " " * text[end : end + 1].isalpha()]
         at = end

@@ -20,7 +20,9 @@ from lightrouter.answers.tokens import read
 _HEAD = 240
 _LONGEST = 1_200
 # Words without content before or after a repeated prompt.
-_LABELS = frozenset({"answer", "assistant", "asked", "prompt", "q", "question", "response", "said", "solution", "user"})
+_LABELS = frozenset(
+    {">", "answer", "assistant", "asked", "prompt", "q", "question", "response", "said", "solution", "user"}
+)
 # A shorter text from the prompt may be an answer that quotes it.
 _FEWEST_WORDS = 4
 _FEWEST_OF_ALL = 3

@@ -9,7 +9,8 @@ import re
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from lightrouter.answers.announced import announcements, unmarked
+from lightrouter.answers.announced import announcements, unmarked, unretracted
+from lightrouter.answers.cardinals import begins_with_cardinal, cardinal
 from lightrouter.answers.plain import plain, without_tex
 
 # The lengths and numbers in this module are choices: an answer is near the end of a text, and no measure needs more
@@ -32,12 +33,12 @@ _DECIMAL_COMMA: Final = r"(?<!\d,)(?<![(\[{])(?<![(\[{]-)(?:0,\d+|\d+,\d{1,2}|\d
 _PLAIN: Final = rf"{_DECIMAL_COMMA}|\d+(?:\.\d+)?|\.\d+"
 _UNSIGNED: Final = rf"(?:{_GROUPED}|{_PLAIN})"
 _CURRENCY: Final = (
-    r"(?:(?:(?<![A-Za-z])(?:US|CA|AU|R|C|A))?\$|[\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u20ba\u0e3f]"
+    r"(?:(?:(?<![A-Za-z])[A-Z]{1,3})?\$|[\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u20ba\u0e3f]"
     r"|(?<![A-Za-z])(?:USD?|EUR|GBP|JPY|CNY|RMB|INR|CHF|CAD?|AUD?|R|Rs\.?))"
 )
 _START: Final = re.compile(r"\d|(?<!\d)\.(?=\d)")
-# Versions, addresses and dates, unless the points separate groups of three digits.
-_CHAIN: Final = re.compile(r"\d+(?:\.\d+){2,}")
+# Versions, addresses, dates, times, ratios and hexadecimal numbers, unless points separate groups of three digits.
+_CHAIN: Final = re.compile(r"\d+([-./])\d+(?:\1\d+)+|\d+(?::\d+)+|\d+ : \d+|0(?:x[\da-f]+|[bo]\d+)", re.IGNORECASE)
 # "minus" is a sign or an operator, like the dash; "negative" is always a sign.
 _SIGN: Final = (
     r"[-+]\s?|\b(?:minus|negative|moins|menos|meno|\u043c\u0438\u043d\u0443\u0441|\u043c\u0456\u043d\u0443\u0441)\s"
@@ -54,7 +55,7 @@ _MOST_BEFORE: Final = 16
 # Words that mean different numbers in different languages, like Billion, have their English meaning.
 _MANY: Final = {
     "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
-    "lakh": 10**5, "crore": 10**7, "tausend": 10**3, "mille": 10**3, "mila": 10**3, "mio": 10**6,
+    "bn": 10**9, "lakh": 10**5, "crore": 10**7, "tausend": 10**3, "mille": 10**3, "mila": 10**3, "mio": 10**6,
     "mill[o\u00f3]n": 10**6, "milh(?:\u00e3o|\u00f5)": 10**6, "milion[ie]": 10**6, "milliard": 10**9, "mrd": 10**9,
     "\u0442\u044b\u0441\u044f\u0447[\u0430\u0438\u0443]?": 10**3, "\u0442\u044b\u0441": 10**3,
     "\u043c\u0438\u043b\u043b\u0438\u043e\u043d(?:\u0430|\u043e\u0432)?": 10**6, "\u043c\u043b\u043d": 10**6,
@@ -62,9 +63,9 @@ _MANY: Final = {
     "\u043c\u043b\u0440\u0434": 10**9,
     "\u0932\u093e\u0916": 10**5, "\u0915\u0930\u094b\u0921\u093c": 10**7, "\u0939\u091c\u093c?\u093e\u0930": 10**3,
 }  # fmt: skip
-_MANY_UNSPACED: Final = {
+_MANY_UNSPACED: Final[dict[str, int | Fraction]] = {
     "\u5343": 10**3, "\ucc9c": 10**3, "\u4e07": 10**4, "\u842c": 10**4, "\ub9cc": 10**4,
-    "\u4ebf": 10**8, "\u5104": 10**8, "\uc5b5": 10**8, "\u5146": 10**12, "\uc870": 10**12,
+    "\u2030": Fraction(1, 1000), "\u4ebf": 10**8, "\u5104": 10**8, "\uc5b5": 10**8, "\u5146": 10**12, "\uc870": 10**12,
 }  # fmt: skip
 _NUMBER: Final = re.compile(
     rf"(?P<number>{_UNSIGNED})"
@@ -80,14 +81,18 @@ _NUMBER: Final = re.compile(
     rf"(?P<many>\s?(?:{'|'.join(_MANY)})(?:s|en|n|es)?\b|\s?[{''.join(_MANY_UNSPACED)}])?",
     re.IGNORECASE,
 )
+# $5M and 5k; without a currency M is a unit, like molar.
+_SHORT: Final = re.compile(r"(?:k|(?P<money>[KMBmb]))(?!\w)")
+_SHORT_MANY: Final = {"k": 10**3, "m": 10**6, "b": 10**9}
+_LEAST_PART: Final = 10
 # A run of digits that is a complete number: no text after it and no word before it changes its value. Most numbers are
 # of this kind, and reading them takes a fifth of the time (measured).
 _SIMPLE: Final = re.compile(
-    r"(\d{1,18})(?:\.(\d{1,18}))?"
-    r"(?!\s{0,2}(?:[XxPpHh]|[Tt][HhRrAa]|[Mm](?:[Ii][Ll]|[Ii][Oo]|[Rr][Dd])|[Bb][Ii][Ll]|[Ll][Aa][Kk]|[Cc][Rr][Oo]"
+    r"(?!0[A-Za-z])(\d{1,18})(?:\.(\d{1,18}))?"
+    r"(?!k|s\b|\s{0,2}(?:[XxPpHh]|[Bb][Nn]|[Tt][HhRrAa]|[Mm](?:[Ii][Ll]|[Ii][Oo]|[Rr][Dd])|[Bb][Ii][Ll]|[Ll][Aa][Kk]|[Cc][Rr][Oo]"
     r"|[Ee][-+\d]|[Ss][Tt]|[Nn][Dd]|[Rr][Dd]))"
-    r"(?=\Z|[.,](?!\d)|[ \n]?[\u00d7*](?!\*|\s{0,2}10)|[ \n]?/(?![\s\d-])|[;:!?)\]}\u00b0]"
-    r"|[ \n]{0,2}[A-Za-z(=+<>\"\\&-])"
+    r"(?=\Z|[.,](?!\d)|[ \n]?[\u00d7*](?!\*|\s{0,2}10)|[ \n]?/(?![\s\d-])|[;!?)\]}\u00b0]|[:-](?!\d)"
+    r"|[ \n]{1,2}-|[ \n]{0,2}[A-Za-z(=+<>\"\\&])"
 )
 _LONGEST_WORD_BEFORE: Final = 12
 _WORDS_BEFORE: Final = frozenset(
@@ -96,12 +101,35 @@ _WORDS_BEFORE: Final = frozenset(
         *("us", "usd", "ca", "cad", "au", "aud", "r", "rs", "eur", "gbp", "jpy", "cny", "rmb", "inr", "chf"),
     ]
 )
-_BEHIND: Final = re.compile(rf"(?:{_CURRENCY}|dollars?|euros?)?[.,;:]?", re.IGNORECASE)
-_ORDINAL: Final = re.compile(r"(?:st|nd|rd|th)\b", re.IGNORECASE)
-_NAME: Final = re.compile(r"[A-Za-z_\\]")
+# "us" is also a microsecond.
+_BEHIND: Final = re.compile(rf"(?:(?!(?:us|ca|au|r)[.,;:]?$){_CURRENCY}|dollars?|euros?)?[.,;:]?", re.IGNORECASE)
+_ORDINAL: Final = re.compile(
+    r"(?:st|nd|rd|th)\b|(?<=\d{4})s\b|[\u00ba\u00aa]|\s?(?:\u756a\u76ee|\ubc88\uc9f8|[\u03c0\u221a])", re.IGNORECASE
+)
+# Before digits that are part of a name or a term: H2O, v2, m^2, \u221a2; \u7b2c makes an ordinal.
+_NAMED: Final = re.compile(r"(?:[A-Za-z_\\\u7b2c]|[A-Za-z]\^-?|\u221a\(?|[A-Za-z\u03c0)]/\(?|\u00b1 ?)\Z")
 _MOST_SPAN: Final = 160
 _MOST_TRIES: Final = 16
-_VARIABLE: Final = re.compile(r"(?:^|\s)[a-z]$")
+_MOST_DENIAL: Final = 48
+_MOST_DENIED: Final = 4
+_VARIABLE: Final = re.compile(r"(?:^|[\s\d])[a-z]$")
+# What stands between several answers (3 and 5, 3-5, x = 3 or x = 5), and behind the last one.
+_JOIN: Final = re.compile(
+    r"(?:\s?[^\W\d_]{1,9}|\s?[$\u20ac\u00a3\u00a5%])?\s*[,;]?\s*"
+    r"(?:[-,;/+*~\u2014\u00d7\u00f7\u548c\u6216\u5230\u81f3\u3068\u3001\uacfc\uc640]|\u307e\u305f\u306f|\u5c0f\u65f6|\u6642\u9593|[\u5e74\u6708]"
+    r"|(?:\b|\s|^)(?:and|or|to|und|oder|bis|et|ou|y|o|e|en|of|eller|och|lub|i|ve|veya|dan|atau|v\u00e0|ho\u1eb7c"
+    r"|\u0438|\u0438\u043b\u0438|\ub610\ub294|\u0623\u0648|\u0648|\u092f\u093e|\u0914\u0930|\u0e2b\u0e23\u0e37\u0e2d"
+    r"|hours?|hrs?|h|min|minutes?|days?|weeks?|feet|foot|ft|lbs?|pounds?|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*)(?=\W|$))"
+    r"\s*(?:[a-z]\s?=\s?)?[$\u20ac\u00a3\u00a5]?\s*",
+    re.IGNORECASE,
+)
+_UNIT: Final = re.compile(r"(?:\s?[^\W\d_]{1,12})?\W*")
+_AND_VARIABLE: Final = re.compile(r"\d\W*(?:[,;&]|\b(?:and|or|und|oder|et|ou|y|o)\b)\s*[a-z]\s*$", re.IGNORECASE)
+_DENIED: Final = re.compile(
+    r"(?:\b(?:not|never|nicht|pas|niet|inte|ikke|nie|\u043d\u0435|no\ses|non\s\u00e8|n\u00e3o\s\u00e9)|n't|(?:n't|\bnot)\s(?:think|believe|say)\b[^.!?\n\d]{0,24}|\u4e0d\u662f|\u5e76\u975e|\u4e26\u975e)"
+    r"\s*(?:be\s|equal\s|exactly\s|to\s)*$",
+    re.IGNORECASE,
+)
 _SEPARATORS: Final = re.compile(r"[ '_]")
 
 
@@ -139,10 +167,15 @@ def number_of(text: str) -> Number | None:
     if start is None:
         return None
     number, _ = _at(text, start.start(), 0)
-    if number is None or text[: number.span[0]].strip():
+    if number is None or text[: number.span[0]].strip() or is_short(text, number):
         return None
     # The rest may be the currency or the end of a sentence.
     return number if _BEHIND.fullmatch(text[number.span[1] :].strip()) else None
+
+
+def is_short(text: str, number: Number) -> bool:
+    """Whether a number ends with a letter that elsewhere is a variable or a unit: 5k."""
+    return text[number.span[1] - 1] in "kKmMbB"
 
 
 def answer_number(text: str) -> Number | None:
@@ -151,13 +184,37 @@ def answer_number(text: str) -> Number | None:
     An announced number ("#### 18", `\boxed{42}`, "The answer is 42") takes precedence over the last one in the text. In
     an announced equation the part after the last = counts. Only the last 8,192 characters are read.
     """
-    head, text = text[:_MOST_SPAN].lstrip(), unmarked(plain(text[-_MOST_CHARACTERS:]))
+    head, text = text[:_MOST_SPAN].lstrip(), unretracted(unmarked(plain(text[-_MOST_CHARACTERS:])))
     for said in announcements(text):
         stated = without_tex(said)
-        found = numbers(stated.rpartition("=")[2]) or numbers(stated)
-        if found:
-            return found[0]
-    return _first_alone(head, text) or _last(without_tex(text))
+        if _START.search(stated):
+            return _stated(stated)
+        if begins_with_cardinal(stated):
+            return _spelt(stated)
+    return _first_alone(head, text) or _last(without_tex(text)) or _spelt(text)
+
+
+def _spelt(text: str) -> Number | None:
+    value = cardinal(text) if len(text) <= _MOST_SPAN else None
+    return None if value is None else Number(Fraction(value), percent=False, span=(0, 0))
+
+
+def _stated(text: str) -> Number | None:
+    """Returns the number that an announcement states; None if it states several, or a date, a ratio and the like."""
+    before, equals, said = text.rpartition("=")
+    found = numbers(said)
+    if equals and len(found) != 1 and (alone := number_of(before)):
+        # 42 = 6 * 7
+        return alone
+    if equals and _AND_VARIABLE.search(before):
+        return None
+    said, found = (said, found) if found else (text, numbers(text))
+    ends = [each.span[0] for each in found[1:]]
+    between = [said[each.span[1] : end] for each, end in zip(found, ends, strict=False)]
+    several = bool(between) and all(map(_JOIN.fullmatch, between)) and _UNIT.fullmatch(said, found[-1].span[1])
+    if not found or (several and len({each.value for each in found}) > 1):
+        return None
+    return found[0]
 
 
 def _first_alone(head: str, text: str) -> Number | None:
@@ -195,10 +252,11 @@ def _last(text: str) -> Number | None:
         if digit < 0:
             return None
         begin = max(0, digit - _MOST_SPAN)
-        found = numbers(text[begin : digit + _MOST_SPAN])
-        if found:
-            number = found[-1]
-            return number._replace(span=(begin + number.span[0], begin + number.span[1]))
+        found = numbers(near := text[begin : digit + _MOST_SPAN])
+        for number in reversed(found[-_MOST_DENIED:]):
+            at, end = number.span
+            if not _DENIED.search(near, max(0, at - _MOST_DENIAL), at):
+                return number._replace(span=(begin + at, begin + end))
         # These digits are part of a name, such as H2O.
         end = begin or digit
     return None
@@ -221,7 +279,7 @@ def _stands_alone(text: str, begin: int, after: int) -> bool:
     if before == " " and text[begin - 2] in _NO_SIGN_SPACED:
         return begin - 2 >= after
     if before != " ":
-        return before in _NO_SIGN and not before.isdigit() and before != "_"
+        return before in _NO_SIGN and not before.isdigit() and before not in "_/("
     word = text[max(after, begin - _LONGEST_WORD_BEFORE - 2) : begin - 1].rpartition(" ")[2]
     return word.isascii() and word.isalpha() and len(word) <= _LONGEST_WORD_BEFORE and word.lower() not in _WORDS_BEFORE
 
@@ -236,8 +294,7 @@ def _read_carefully(text: str, begin: int, after: int) -> tuple[Number | None, i
     before = None if lone else _BEFORE.search(text, max(after, begin - _MOST_BEFORE), begin)
     start = before.start() if before else begin
     ahead = text[start - 1 : start] if start else ""
-    # Digits after a Latin letter are part of a name, such as H2O or v2.
-    named = start == begin and _NAME.match(ahead)
+    named = start == begin and _NAMED.search(text, max(0, begin - 3), begin)
     if named or _ORDINAL.match(text, found.end()) or len(found["number"]) > _MOST_DIGITS:
         return None, found.end()
     value = _scaled(_value(found["number"]), found)
@@ -246,18 +303,39 @@ def _read_carefully(text: str, begin: int, after: int) -> tuple[Number | None, i
     percent = bool(found["percent"] or (before and before["share"]))
     if percent:
         value /= 100
-    if found["many"]:
-        value *= _times(found["many"].strip().lower())
+    value, end = _multiplied(text, value, found, currency=bool(before and before["currency"]))
     if before and (before["inner"] or before["sign"]):
         if not _is_sign(text, before, ahead):
             # The dash is not a sign, so it stays in the text.
             start = max(before.end("sign"), before.end("inner"))
         elif before["inner"] == "-" or _is_minus(before["sign"]):
             value = -value
-    return Number(value, percent, (start, found.end())), found.end()
+    return Number(value, percent, (start, end)), end
 
 
-def _times(word: str) -> int:
+def _multiplied(text: str, value: Fraction, found: re.Match[str], *, currency: bool) -> tuple[Fraction, int]:
+    """Returns a number times what stands behind it, like million, and its end."""
+    end = found.end()
+    if not found["many"]:
+        short = _SHORT.match(text, end)
+        if short is None or (short["money"] and not currency):
+            return value, end
+        return value * _SHORT_MANY[short[0].lower()], short.end()
+    word = found["many"].strip().lower()
+    times = _times(word)
+    total = value * times
+    # 1\u51042000\u4e07 is a sum whose parts become smaller; after 3\u4e07 a lone 5 may mean 5000.
+    while word in _MANY_UNSPACED and (rest := _NUMBER.match(text, end + text[end : end + 1].isspace())):
+        word = (rest["many"] or "").strip().lower()
+        smaller = _times(word) if word else 1
+        part = _value(rest["number"]) * smaller
+        if part >= times or part < _LEAST_PART:
+            break
+        total, times, end = total + part, smaller, rest.end()
+    return total, end
+
+
+def _times(word: str) -> int | Fraction:
     return _MANY_UNSPACED.get(word) or next(
         times for many, times in _MANY.items() if re.fullmatch(rf"{many}(?:s|en|n|es)?", word)
     )

@@ -9,7 +9,7 @@ def _any_of(lines: str) -> str:
 
 _VERBS = r"""(?:\
 help|assist|answer|provide|comply|fulfill?|discuss|create|generate|engage|continue|do (?:that|this|so)|offer|support|\
-respond|participate|process|recommend|advise|talk about|write (?:that|this|about)\
+respond|share|disclose|participate|process|recommend|advise|talk about|write (?:that|this|about)\
 )""".replace("\\\n", "")
 _BETWEEN = "(?: am| are|'m|'re)?(?: (?:really|very|so|afraid|sorry|but|that|i|we))*"
 
@@ -22,11 +22,16 @@ REFUSALS = (
 \b(?:i|we)WORDS (?:won't|will not|unable|not (?:able|allowed|permitted|comfortable))\b.{0,24}\bVERB
 \b(?:i|we)(?: have to| must)? (?:decline|refuse) to\b
 \b(?:unable|not able) to VERB
+\bi(?:'d| would) (?:rather|prefer) not(?: to)? VERB
+\bi respectfully decline\b|\bagainst my (?:programming|principles|guidelines)\b
+^\W*(?:your |the |this )?(?:request|content|message)(?: was| has been)? (?:blocked|filtered|refused|denied|removed)\b
+^\W*(?:your |the |this )?(?:response|output)(?: was| has been| is)? (?:blocked|filtered|refused|denied|removed)\b
 ^as an? (?:ai|artificial intelligence|(?:large )?language model)\b.{0,80}\b(?:can't|cannot|(?:un|not )able)\b
 ^as an? (?:ai|artificial intelligence|(?:large )?language model)\b.{0,80}\b(?:do not|don't) have\b
 \b(?:i|we) (?:do not|don't) (?:know|have (?:access|enough|any|the) (?:information|data|context|ability))
 \b(?:violates?|against|breach\w*) (?:\w+ ){0,3}(?:polic(?:y|ies)|guidelines|terms)\b
 \b(?:kann|können)\b.{0,40}\bnicht\b.{0,24}(?:helfen|beantworten|antworten|unterstützen|geben|erfüllen|tun)\b
+\b(?:darf|nicht in der lage)\b.{0,60}(?:helfen|beantworten|antworten|unterstützen)
 \bich wei(?:ß|ss) es nicht\b|\bnicht (?:weiter)?helfen\b|\bniet (?:mee )?helpen\b|\bik weet het niet\b
 \bkan\b.{0,30}\b(?:niet|inte|ikke)\b.{0,24}(?:help|beantwoord|hj[äæe]lp|svar|bistå)
 \bne (?:peux|puis|suis|pouvons) pas\b.{0,40}(?:aider|répondre|fournir|assister|mesure|satisfaire)
@@ -59,17 +64,36 @@ let me (?:think|see)(?: about (?:it|this|that))?(?: step by step| carefully)?
 let's (?:think|see|begin|start|go|work (?:it|this|through this) out)(?: about (?:it|this))?(?: step by step)?
 (?:one moment|please wait)(?: please)?
 i(?:'d| would) be happy to help(?: you)?(?: with (?:that|this))?
-here is (?:the|my|an) answer|(?:so |thus |therefore |hence )?(?:the|my) (?:final |correct )?answer is
+here is (?:the|my|an) answer|(?:final |correct )?answer
+(?:so |thus |therefore |hence )?(?:the|my) (?:final |correct )?answer is
+let us (?:think|see|begin|start)
+let me (?:work|think) (?:through|about) (?:this|it)|first(?:ly)?|step (?:1|one)
+to (?:answer|solve) (?:this|the) (?:question|problem)|\.\.\.|…|<think>
+(?:die )?antwort(?: ist| lautet)?|(?:la )?réponse(?: est)?|(?:la )?respuesta(?: es)?
+(?:a )?resposta(?: é)?|(?:la )?risposta(?: è)?
+ответ|答案(?:是|为)?|答え(?:は)?|정답(?:은)?|الإجابة(?: هي)?|उत्तर|cevap
+i have no idea|no idea|(?:i'm|i am) not (?:sure|certain)|i need more (?:information|context|details)
+(?:could|can) you (?:please )?(?:provide|clarify|share)\b[^.!?]*
+please (?:provide|clarify|share) (?:the|your|more) (?:question|context|details|information)
+(?:(?:hello|hi)\W+)?how (?:can|may) i (?:help|assist)(?: you)?(?: today)?
+what would you like(?: to know| me to do)?
+das weiß ich nicht|keine ahnung|no sé|no tengo (?:suficiente )?información|non so rispondere
+(?:я )?не знаю|nie wiem
+(?:わか|分か)りません|모르겠습니다|لا (?:أعرف|أعلم)|मुझे नहीं पता
+(?:ฉัน|ผม)?ไม่(?:ทราบ|รู้)|bilmiyorum|tôi không biết|saya tidak tahu
 """)
-OPENINGS = rf"(?:(?:{_OPENINGS})[\s.,!?:\x{{2026}}-]*)+"
+OPENINGS = rf"(?:(?:{_OPENINGS})[\s.,!?:\x{{2026}}\x{{3002}}\x{{ff01}}\x{{ff1a}}\x{{964}}-]*)+"
 """Matches all of a text that has begun and said nothing yet."""
 
 _STATUS = r"(?:error|gateway|unavailable|time-?out|too many|forbidden|not found)"
 ERROR_PAGES = _any_of(rf"""
 ^\s*(?:<!doctype html|<html).{{0,160}}?<(?:title|h1)>[^<]{{0,60}}(?:\b[45]\d\d\b|error|denied|forbidden)
 ^\s*\{{\s*"(?:error|errors)"\s*:
+^\s*\{{\s*"(?:message|detail)"\s*:\s*"(?:internal|not auth|unauth|forbidden|invalid|rate|too many)
 ^\s*(?:(?:http|error)\W{{0,3}})?[45]\d\d\b.{{0,12}}\b{_STATUS}
 ^\s*(?:internal server error|bad gateway|service (?:temporarily )?unavailable|gateway time-?out|too many requests)\b
+^\s*(?:an (?:unexpected |internal )?error (?:has )?occurred|something went wrong|no healthy upstream)\b
+^\s*(?:the )?(?:server|model|service|system) is (?:currently |temporarily )?(?:overloaded|busy|unavailable)\b
 ^\s*(?:rate limit (?:exceeded|reached)|upstream connect error|request timed out)\b
 """)
 """Found at the start of what a server says in a model's place."""

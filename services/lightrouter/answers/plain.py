@@ -13,6 +13,8 @@ _SPELLINGS: Final = {
     **dict.fromkeys(map(ord, "\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d\u300e\u300f\uff02"), '"'),
     **dict.fromkeys(map(ord, "\u00b7\u22c5\u2715\u2a2f"), "\u00d7"),
     **dict.fromkeys(map(ord, "\u2044\u2215"), "/"),
+    # A joiner makes one sign of several.
+    0x200D: "\u200d",
     0x066A: "%",
     0x066B: ".",
     0x066C: ",",
@@ -27,7 +29,10 @@ _TEX_FRACTION: Final = re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]{1,64})\}|(\w))\s*
 _TEX_WRAPPER: Final = re.compile(
     r"\\(?:text(?:bf|it|rm|tt|sf|sc)?|math(?:bf|rm|it|sf|tt|cal|bb)|boldsymbol|bm|mbox|emph|operatorname)\s*\{([^{}]*)\}"
 )
-_TEX_NOTHING: Final = re.compile(r"\\(?:left|right|displaystyle|[()\[\]])|(?<!\\)\$")
+# A dollar sign is TeX's unless letters stand around the amount: A$5, $5M.
+_TEX_NOTHING: Final = re.compile(
+    r"\\(?:left|right|displaystyle|[()\[\]])|(?<![\\A-Z])\$(?!\d[\d.,]{0,16}(?:bn|[KMBkmb])(?![\w$]))|(?<=[A-Z])\$(?!\d)"
+)
 _TEX_SPACE: Final = re.compile(r"\\(?:[,;: ]|quad\b|qquad\b|enspace\b|thinspace\b)|~")
 _TEX_COMMA: Final = re.compile(r"\{([,.])\}")
 _TEX_TIMES: Final = re.compile(r"\\(?:times|cdot|ast)(?![A-Za-z])\s*")
@@ -45,6 +50,7 @@ _TEX_SYMBOLS: Final = {
 _TEX_SYMBOL: Final = re.compile(rf"\\({'|'.join(_TEX_SYMBOLS)})(?![A-Za-z])\s?")
 # An expression that needs brackets above or below a fraction line.
 _COMPOUND: Final = re.compile(r".[-+*/\u00d7\u00f7\u00b1]", re.DOTALL)
+_SIMPLE: Final = re.compile(r"-?\d+(?:\.\d+)?|\w|\([^()]*\)|\u221a\d+")
 _TEX_ESCAPED: Final = re.compile(r"\\([$%&#_{}])")
 
 
@@ -107,17 +113,19 @@ def without_tex(text: str) -> str:
     text = _TEX_DEGREE.sub("\u00b0", text)
     text = _TEX_SYMBOL.sub(lambda found: _TEX_SYMBOLS[found[1]], text)
     text = _TEX_RAISED.sub(r"^\1", text)
-    text = _TEX_ROOT.sub(lambda found: "\u221a" + _enclosed(found[1] or found[2]), text)
+    text = _TEX_ROOT.sub(lambda found: "\u221a" + _enclosed(found[1] or found[2], product=True), text)
     text = _TEX_FRACTION.sub(_fraction, text)
     text = _TEX_NOTHING.sub("", text)
     return _TEX_ESCAPED.sub(r"\1", text)
 
 
-def _enclosed(text: str) -> str:
-    return f"({text})" if _COMPOUND.search(text.strip()) else text
+def _enclosed(text: str, *, product: bool = False) -> str:
+    """Returns an expression with the brackets that it needs; a product like 2x needs them below a line."""
+    simple = _SIMPLE.fullmatch(text.strip()) if product else not _COMPOUND.search(text.strip())
+    return text if simple else f"({text})"
 
 
 def _fraction(found: re.Match[str]) -> str:
-    above, below = _enclosed(found[1] or found[2]), _enclosed(found[3] or found[4])
+    above, below = _enclosed(found[1] or found[2]), _enclosed(found[3] or found[4], product=True)
     whole = found.string[: found.start()].rstrip()[-1:].isdigit()
     return f"{' ' if whole else ''}{above}/{below}"

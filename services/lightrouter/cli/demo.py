@@ -30,8 +30,8 @@ from lightrouter.v1.router_pb2 import Answer, Prompt, SelectionReason, StreamCom
 if TYPE_CHECKING:
     from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
 
-# A choice: several times what a prompt takes on two cores.
-_TIMEOUT_S: Final = 75.0
+# A choice: many times what a prompt takes on two quiet cores, so that busy ones show the same.
+_TIMEOUT_S: Final = 300.0
 _ONE_SUFFICES: Final = frozenset({SelectionReason.SELECTION_REASON_MARGIN, SelectionReason.SELECTION_REASON_AGREEMENT})
 # A choice: fits most terminals and pages.
 _PIPED_WIDTH: Final = 120

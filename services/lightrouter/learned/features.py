@@ -98,11 +98,13 @@ class PartialAnswer(NamedTuple):
         candidate: The candidate.
         text: Its text; may be empty.
         complete: Whether the text is its whole answer.
+        action: Which action it wants, the same for all that want the same; None for an answer in words.
     """
 
     candidate: Candidate
     text: str
     complete: bool
+    action: int | None = None
 
 
 class Surface(NamedTuple):

@@ -66,7 +66,7 @@ class Featurizer:
         return self._questions.get(digest(prompt), lambda: question(prompt, self.priors.neighbours(prompt)))
 
     def readings(self, prompt: str, partials: Sequence[PartialAnswer], pattern: AnswerPattern | None) -> list[Reading]:
-        """Returns each text as it is read after a prompt, cached by its digest as well.
+        """Returns each text as it is read after a prompt, cached by its digest as well; an action is its own answer.
 
         Args:
             prompt: The conversation.
@@ -80,7 +80,10 @@ class Featurizer:
             key = blake2b(before + text.encode(errors="surrogatepass"), digest_size=DIGEST_BYTES).digest()
             return self._readings.get(key, lambda: Reading(surface(text), answer_in(text, pattern, asked)))
 
-        return [read(each.text) for each in partials]
+        return [
+            read(each.text) if each.action is None else read(each.text)._replace(answer=f"action {each.action}")
+            for each in partials
+        ]
 
     def prior(self, candidate: Candidate, neighbours: Neighbours) -> Prior:
         """Returns the priors of a candidate, from the pool if its outcomes are unknown."""

@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             parallel=arguments.parallel,
             context_tokens=arguments.context_tokens,
             threads=arguments.threads,
+            chat_template=arguments.chat_template_file,
             verbose=arguments.verbose,
         )
         server = start(options)
@@ -74,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
         "--context-tokens", type=_positive, default=24_576, help="tokens all slots hold together (default: %(default)s)"
     )
     parser.add_argument("--threads", type=_positive, default=0, help="threads (default: one a usable CPU, at most 4)")
+    parser.add_argument(
+        "--chat-template-file", type=Path, help="Jinja chat template, for example with tools (default: the model's own)"
+    )
     parser.add_argument("--ready-file", type=Path, help="write the ready line here, not to standard output")
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when the process that started it ends")
     parser.add_argument("--verbose", action="store_true", help="log llama.cpp's work to standard error")

@@ -32,6 +32,8 @@ class ServerOptions:
         context_tokens: Tokens that all slots together can hold; one request may use what the others leave of it, up
             to what the model was trained for. SmolLM2-135M takes 12 kB for each.
         threads: Threads that compute; 0 takes one for each usable CPU, at most 4.
+        chat_template: A Jinja chat template to use in place of the model's own, for example one with tools; None uses
+            the model's.
         verbose: Logs llama.cpp's work to standard error, not just its failures.
     """
 
@@ -42,6 +44,7 @@ class ServerOptions:
     parallel: int = 12
     context_tokens: int = 24_576
     threads: int = 0
+    chat_template: Path | None = None
     verbose: bool = False
 
 
@@ -64,6 +67,7 @@ class _CpuParams(Protocol):
 
 class _Params(Protocol):
     model: _ModelParams
+    chat_template: str
     cpuparams: _CpuParams
     cpuparams_batch: _CpuParams
     hostnames: list[str]
@@ -94,7 +98,8 @@ def start(options: ServerOptions) -> RunningServer:
     """Loads the model and serves it; returns when it answers (0.5 to 1 s for SmolLM2-135M).
 
     Raises:
-        ServerFailedError: xllamacpp is missing or cannot be loaded, the file is no GGUF model, or the port is taken.
+        ServerFailedError: xllamacpp is missing or cannot be loaded, the file is no GGUF model, the template cannot be
+            read, or the port is taken.
     """
     _check_model(options.model)
     library = _load_library()
@@ -126,6 +131,13 @@ def _check_model(path: Path) -> None:
         raise ServerFailedError(f"{path} is not a GGUF model file.")
 
 
+def _read(template: Path) -> str:
+    try:
+        return template.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ServerFailedError(f"The chat template {template} cannot be read: {error}.") from error
+
+
 def _load_library() -> _Library:
     # OpenMP reads these once, when the library is loaded. Threads that wait by spinning starve the suite's other
     # processes on a small machine; threads that sleep at every barrier halve the speed. A short spin avoids both.
@@ -145,6 +157,8 @@ def _configure(params: _Params, options: ServerOptions) -> None:
     threads = options.threads or usable_threads()
     params.model.path = str(options.model)
     params.model_alias = {options.name}
+    if options.chat_template:
+        params.chat_template = _read(options.chat_template)
     params.hostnames = [options.host]
     params.port = options.port
     params.cpuparams.n_threads = threads

@@ -28,9 +28,13 @@ def needs(prompt: Prompt) -> list[Need]:
     return list(found.items())
 
 
-def has_media(messages: Sequence[ChatMessage]) -> bool:
-    """Returns whether a conversation has an image, a file or audio."""
-    return any(part.WhichOneof("kind") in _OF_PARTS for message in messages for part in message.parts)
+def media_needs(messages: Sequence[ChatMessage]) -> Iterator[Need]:
+    """Yields the ability that each image, file and recording of a conversation needs, and its field."""
+    for index, message in enumerate(messages):
+        for at, part in enumerate(message.parts):
+            ability = _OF_PARTS.get(part.WhichOneof("kind") or "")
+            if ability:
+                yield ability, f"prompt.messages[{index}].parts[{at}]"
 
 
 def lacks(candidate: Candidate, needed: Sequence[Need]) -> list[Need]:
@@ -56,7 +60,4 @@ def _needs(prompt: Prompt) -> Iterator[Need]:
     for index, message in enumerate(prompt.messages):
         if message.role == ROLE_TOOL or message.tool_calls:
             yield Ability.ABILITY_TOOLS, f"prompt.messages[{index}]"
-        for at, part in enumerate(message.parts):
-            ability = _OF_PARTS.get(part.WhichOneof("kind") or "")
-            if ability:
-                yield ability, f"prompt.messages[{index}].parts[{at}]"
+    yield from media_needs(prompt.messages)

@@ -167,7 +167,7 @@ class Router:
         if merged.author:
             answer.candidate, answer.state = merged.author, route.states.get(merged.author, b"")
         spans.answered(span, answer)
-        self._capture.answered(span, answer.text, answer.finish_reason)
+        self._capture.answered(span, answer.text, answer.finish_reason, answer.tool_calls)
         return answer
 
     async def quote(self, prompt: Prompt, deadline: Deadline) -> QuoteResponse:

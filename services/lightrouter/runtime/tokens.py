@@ -95,7 +95,11 @@ def messages_tokens(messages: Sequence[ChatMessage]) -> int:
 def most_messages_tokens(messages: Iterable[ChatMessage]) -> int:
     """Returns the maximum number of tokens of a conversation; pictures, documents and sound are estimated."""
     return sum(
-        sum(map(most_tokens, _texts(message))) + sum(map(_media_tokens, message.parts)) + _MOST_PER_MESSAGE
+        sum(map(most_tokens, _texts(message)))
+        + sum(map(_media_tokens, message.parts))
+        # Its author reads the hidden reasoning in it once more.
+        + len(message.state)
+        + _MOST_PER_MESSAGE
         for message in messages
     )
 

@@ -8,8 +8,17 @@ from itertools import combinations
 
 from lightrouter.answers.actions import shown, similarity
 from lightrouter.answers.agreement import Comparison, mean
+from lightrouter.answers.json_schema import OutputForm
+from lightrouter.answers.pieces import PIECE, Pieces
 from lightrouter.v1.candidate_pb2 import Partial
-from lightrouter.v1.chat_pb2 import ToolCall
+from lightrouter.v1.chat_pb2 import FinishReason, OutputSpec, ToolCall
+
+
+def is_whole(partial: Partial) -> bool:
+    """Returns whether a partial is known to be a whole answer."""
+    # Only these say so.
+    called = partial.finish_reason == FinishReason.FINISH_REASON_TOOL_CALLS and bool(partial.tool_calls)
+    return called or partial.finish_reason == FinishReason.FINISH_REASON_STOP
 
 
 def with_calls_shown(partial: Partial) -> Partial:
@@ -37,3 +46,25 @@ def with_actions(compared: Comparison, calls: Sequence[Sequence[ToolCall]]) -> C
             matrix[left][right] = matrix[right][left] = similarity(calls[left], calls[right])
     voters = sorted({*compared.voters, *(place for place, each in enumerate(calls) if each)})
     return replace(compared, agreement=matrix, voters=voters, agreed=mean(matrix))
+
+
+def broken(partials: Sequence[Partial], output: OutputSpec) -> Pieces[frozenset[str]]:
+    """Returns the candidates whose partials break the form that `output` asks for, so that no end can mend them.
+
+    Raises:
+        ServiceError: INVALID_ARGUMENT: a schema of `output` cannot be used.
+    """
+    if output == OutputSpec():
+        return frozenset()
+    # To read a schema is long work.
+    yield PIECE
+    form, found = OutputForm(output, "output"), set()
+    for partial in partials:
+        if is_whole(partial):
+            is_out = bool(form.fault(partial.text, partial.tool_calls))
+        else:
+            is_out = form.rules_out(partial.text, partial.tool_calls)
+        if is_out:
+            found.add(partial.candidate)
+        yield min(PIECE, len(partial.text) + sum(len(call.arguments) for call in partial.tool_calls))
+    return frozenset(found)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
+from lightrouter.answers.actions import groups, plain_text
 from lightrouter.answers.pieces import PIECE, Pieces, Workers
 from lightrouter.learned.features import Candidate, PartialAnswer
 from lightrouter.learned.model import Estimate, Model
 from lightrouter.runtime.deadline import Deadline
+from lightrouter.selector.calls import is_whole, with_calls_shown
 from lightrouter.selector.strategy import RankingInput, Scores, Strategy
 from lightrouter.v1.candidate_pb2 import Partial
-from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason
+from lightrouter.v1.chat_pb2 import ChatMessage
 from lightrouter.v1.ledger_pb2 import Degradation, DegradedReason
 from lightrouter.v1.policy_pb2 import SelectorStrategy
 from lightrouter.v1.selector_pb2 import SelectRequest
@@ -69,21 +71,25 @@ def _rationale(estimate: Estimate) -> str:
 
 def prompt_text(messages: Iterable[ChatMessage]) -> str:
     """Returns a conversation as one text, as the features are computed from it."""
-    return "\n\n".join(message.content for message in messages)
+    return "\n\n".join(map(plain_text, messages))
 
 
 def _estimates(model: Model, request: SelectRequest) -> Pieces[list[Estimate]]:
     pattern = request.answer_pattern if request.HasField("answer_pattern") else None
-    partials = [written(partial) for partial in request.partials]
+    partials = written(request.partials)
     # The model has no pieces: it is long work from its first step on.
     yield PIECE
     return model.estimates(prompt_text(request.messages), partials, pattern)
 
 
-def written(partial: Partial) -> PartialAnswer:
-    """Returns what a candidate wrote as the model reads it."""
-    return PartialAnswer(
-        candidate=Candidate(partial.model or partial.candidate, partial.prior, partial.evaluated_prompts),
-        text=partial.text,
-        complete=partial.finish_reason == FinishReason.FINISH_REASON_STOP,
-    )
+def written(partials: Sequence[Partial]) -> list[PartialAnswer]:
+    """Returns what the candidates wrote as the model reads it: calls that agree so far are the same answer."""
+    return [
+        PartialAnswer(
+            candidate=Candidate(partial.model or partial.candidate, partial.prior, partial.evaluated_prompts),
+            text=with_calls_shown(partial).text,
+            complete=is_whole(partial),
+            action=group,
+        )
+        for partial, group in zip(partials, groups([partial.tool_calls for partial in partials]), strict=True)
+    ]

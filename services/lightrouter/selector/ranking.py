@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from statistics import fmean
 
 from lightrouter.selector.strategy import Scores
 from lightrouter.v1.candidate_pb2 import Partial, RankedCandidate, Ranking
 
+_BROKEN = "It breaks the form that was asked for."
 _UNSEEN = "Ranked by its prior: it was not judged."
 
 
@@ -35,6 +37,19 @@ def ranking(partials: Sequence[Partial], scored: Scores) -> Ranking:
             )
             for score, _, name in sorted(ranked)
         ]
+    )
+
+
+def without(scored: Scores, broken: Collection[str]) -> Scores:
+    """Returns scores that are 0 for the candidates that broke the form, so that they come last."""
+    if not broken:
+        return scored
+    nothing = dict.fromkeys(broken, 0.0)
+    return replace(
+        scored,
+        scores={**scored.scores, **nothing},
+        rationales={**scored.rationales, **dict.fromkeys(broken, _BROKEN)},
+        gains={**scored.gains, **nothing} if scored.gains else scored.gains,
     )
 
 

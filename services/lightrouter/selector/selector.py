@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from lightrouter.answers.actions import plain_text
 from lightrouter.answers.agreement import compare
 from lightrouter.answers.extract import check
 from lightrouter.answers.pieces import PIECE, Pieces, Workers
@@ -11,14 +13,13 @@ from lightrouter.learned.model import Model
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.enums import label
 from lightrouter.runtime.errors import invalid
-from lightrouter.selector.calls import with_actions, with_calls_shown
+from lightrouter.selector.calls import broken, is_whole, with_actions, with_calls_shown
 from lightrouter.selector.learned import CurrentModel, no_model, prompt_text, written
 from lightrouter.selector.outright import asked_outright, described
 from lightrouter.selector.prior import Prior
-from lightrouter.selector.ranking import ranking
+from lightrouter.selector.ranking import ranking, without
 from lightrouter.selector.strategy import RankingInput, Scores, Strategy, StrategyFailedError
 from lightrouter.v1.candidate_pb2 import RankedCandidate
-from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.ledger_pb2 import Degradation
 from lightrouter.v1.policy_pb2 import AnswerPattern, SelectorStrategy
 from lightrouter.v1.selector_pb2 import (
@@ -80,7 +81,7 @@ class Selector:
         if not scored.scores:
             asked = SelectorStrategy.SELECTOR_STRATEGY_PRIOR
             scored = await self._prior.judge(ranking_input, deadline)
-        ranked = ranking(request.partials, scored)
+        ranked = ranking(request.partials, without(scored, ranking_input.broken))
         ranked.agreement = _agreement(ranking_input, ranked.candidates[0].candidate)
         learned = asked == SelectorStrategy.SELECTOR_STRATEGY_LEARNED
         model = self._model() if learned and request.HasField("worth_nanousd") else None
@@ -123,11 +124,13 @@ class Selector:
             check(pattern)
         visible = [with_calls_shown(each) for each in request.partials if each.text.strip() or each.tool_calls]
         texts = [partial.text for partial in visible]
-        # Only STOP says that a text is whole.
-        complete = [partial.finish_reason == FinishReason.FINISH_REASON_STOP for partial in visible]
-        messages = [message.content for message in request.messages]
+        complete = [is_whole(partial) for partial in visible]
+        messages = [plain_text(message) for message in request.messages]
         compared = await self._workers.run(compare(texts, complete, pattern, messages))
-        return RankingInput(request, visible, with_actions(compared, [partial.tool_calls for partial in visible]))
+        compared = with_actions(compared, [partial.tool_calls for partial in visible])
+        out = await self._workers.run(broken(request.partials, request.output))
+        voters = [place for place in compared.voters if visible[place].candidate not in out]
+        return RankingInput(request, visible, replace(compared, voters=voters), out)
 
 
 def _expected(model: Model, request: ShortlistRequest) -> Pieces[list[float]]:
@@ -144,7 +147,7 @@ def _first_steps(model: Model, request: ShortlistRequest) -> Pieces[list[RankedC
 
 def _further_steps(model: Model, request: SelectRequest) -> Pieces[list[RankedCandidate]]:
     pattern = request.answer_pattern if request.HasField("answer_pattern") else None
-    answers = [written(partial) for partial in request.partials if partial.text.strip()]
+    answers = written([partial for partial in request.partials if partial.text.strip() or partial.tool_calls])
     yield PIECE
     return asked_outright(
         model, prompt_text(request.messages), answers, request.unasked, request.worth_nanousd, pattern

@@ -62,11 +62,13 @@ class RankingInput:
         request: The request.
         visible: Its partials with visible text, in their order; only these can be judged.
         compared: The pairwise agreement of the visible partials and the indices of those that give an answer.
+        broken: The candidates whose partials break the form that the request asks for; they give no answer.
     """
 
     request: SelectRequest
     visible: Sequence[Partial]
     compared: Comparison
+    broken: frozenset[str] = frozenset()
 
 
 class Strategy(Protocol):

@@ -44,7 +44,7 @@ def observed() -> Observed:
 
 
 def test_a_reader_that_leaves_after_the_result_makes_no_failure_of_it(observed: Observed) -> None:
-    observed.observer.delivered(REQUEST, GenerationResult(attempts=1), "Hello", None)
+    observed.observer.delivered(REQUEST, GenerationResult(attempts=1), "Hello", [], None)
     observed.observer.failed(REQUEST, GeneratorExit(), SPENT, 1)
     (span,) = observed.spans.get_finished_spans()
     assert span.status.status_code is StatusCode.UNSET

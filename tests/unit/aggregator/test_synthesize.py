@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lightrouter.aggregator.aggregator import Aggregator
 from lightrouter.aggregator.synthesize import Synthesize
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Role
+from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Media, Part, Role, ToolCall
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import DegradedReason, Stage
 from tests.unit.aggregator.fakes import (
@@ -78,6 +78,62 @@ async def test_a_conversation_that_ends_with_the_assistant_gets_a_turn() -> None
     await aggregate(models, asked)
     roles = [message.role for message in models.asked[0][1].messages]
     assert roles == [Role.ROLE_SYSTEM, Role.ROLE_USER, Role.ROLE_ASSISTANT, Role.ROLE_USER]
+
+
+IMAGE = Part(image=Media(data=b"x", mime_type="image/png"))
+
+
+async def test_the_synthesizer_sees_the_pictures_of_the_last_turn_before_the_drafts() -> None:
+    models = FakeModels(["4", END])
+    asked = request()
+    asked.messages[0].parts.extend([IMAGE, Part(text="Look closely.")])
+    asked.messages.insert(0, ChatMessage(role=Role.ROLE_SYSTEM, parts=[Part(text="Be brief.")]))
+    await aggregate(models, asked)
+    system, user = models.asked[0][1].messages
+    assert "Be brief." in system.content
+    assert [part.WhichOneof("kind") for part in user.parts] == ["text", "image", "text", "text"]
+    assert [part.text for part in user.parts][:3] == ["When did it open?", "", "Look closely."]
+    assert "[BEGIN DRAFT A " in user.parts[3].text
+    assert not user.content
+
+
+async def test_the_synthesizer_reads_calls_and_results_as_text_and_no_state() -> None:
+    models = FakeModels(["4", END])
+    asked = request()
+    call = ToolCall(id="1", name="find", arguments='{"city": "Oslo"}')
+    asked.messages.extend(
+        [
+            ChatMessage(role=Role.ROLE_ASSISTANT, tool_calls=[call], candidate="x", state=b"of x"),
+            ChatMessage(role=Role.ROLE_TOOL, tool_call_id="1", content="Rain.", parts=[IMAGE]),
+        ]
+    )
+    await aggregate(models, asked)
+    _, question, answer, last = models.asked[0][1].messages
+    assert question.content == "When did it open?"
+    assert answer == ChatMessage(role=Role.ROLE_ASSISTANT, content='calls find({"city": "Oslo"})')
+    assert last.role == Role.ROLE_USER
+    assert last.parts[0].text.startswith("[BEGIN RESULT of a tool ")
+    assert "\nRain.\n" in last.parts[0].text
+    assert last.parts[1] == IMAGE
+
+
+@pytest.mark.parametrize("at", ["part", "result", "arguments"])
+async def test_no_text_of_the_conversation_holds_the_nonce(at: str) -> None:
+    nonces = iter(["aaaa", "bbbb"])
+    models = FakeModels(["4", END])
+    asked = request()
+    match at:
+        case "part":
+            asked.messages[0].parts.append(Part(text="aaaa"))
+        case "result":
+            asked.messages.append(ChatMessage(role=Role.ROLE_TOOL, tool_call_id="1", content="aaaa"))
+        case _:
+            call = ToolCall(id="1", name="f", arguments="aaaa")
+            asked.messages.append(ChatMessage(role=Role.ROLE_ASSISTANT, tool_calls=[call]))
+    strategy = Synthesize(models, LIMITS, lambda: next(nonces))
+    async for _ in Aggregator({SYNTHESIZE: strategy}, SYNTHESIZE, 0.9).aggregate(asked, Deadline.after(60)):
+        pass
+    assert "code bbbb" in models.asked[0][1].messages[0].content
 
 
 async def test_a_draft_cannot_leave_its_marks() -> None:

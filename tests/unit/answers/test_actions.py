@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lightrouter.answers.actions import action, plain_text, similarity, vote
+from lightrouter.answers.actions import action, groups, plain_text, similarity, vote
 from lightrouter.answers.json_schema import OutputForm
 from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage, JsonSchema, Media, OutputSpec, Part, Tool, ToolCall
 
@@ -42,6 +42,21 @@ def test_actions_are_equal_by_their_meaning(left: list[ToolCall], right: list[To
     assert (action(left) == action(right)) is same
 
 
+@pytest.mark.parametrize(
+    ("actions", "found"),
+    [
+        ([[f('{"a": 1, "b": 2}')], [f('{"b": 2.0,"a":1}')], [f('{"a": 2, "b": 2}')]], [0, 0, 2]),
+        ([[f('{"a": 1')], [f('{"a": 1, "b": 2}')], [f('{"a": 2}')], []], [1, 1, 2, None]),
+        # Cut before they differ, it agrees with the first only.
+        ([[f("{")], [f('{"a": 1}')], [f('{"a": 2}')]], [1, 1, 2]),
+        ([[f("{}")], [f("{}", "g")]], [0, 1]),
+        ([[], []], [None, None]),
+    ],
+)
+def test_answers_that_want_the_same_are_one_group(actions: list[list[ToolCall]], found: list[int | None]) -> None:
+    assert groups(actions) == found
+
+
 def test_the_most_wanted_action_wins_and_a_tie_is_said() -> None:
     one, other = action([f("{}")]), action([f("{}", "g")])
     assert vote([one, other, other]) == (other, True)
@@ -59,6 +74,31 @@ def test_the_most_wanted_action_wins_and_a_tie_is_said() -> None:
         ([f('{"city": "Oslo",')], [f('{"city": "Bergen",')], 0.5),
         ([f('{"city": "Oslo", "days": 1}')], [f('{"days": 2, "city": "Oslo"}')], 0.75),
         ([], [], 1.0),
+        # Another spelling is the same call, alone and beside others of its tool.
+        ([f('{"city": "Oslo", "days": 1.0}')], [f('{"days":1,"city":"\\u004fslo"}')], 1.0),
+        (
+            [f('{"a": 1, "city": "Oslo"}'), f('{"city": "Bergen"}')],
+            [f('{ "city" : "Bergen" }'), f('{"city":"Oslo","a":1}')],
+            1.0,
+        ),
+        ([f(""), f("{}", "g")], [f("{}", "g"), f("{}")], 1.0),
+        # A whole call has no further members.
+        ([f('{"city": "Oslo"}')], [f('{"town": "Oslo"}')], 0.5),
+        ([f('{"city": "Oslo"}')], [f('{"city": "Oslo", "days": 1}')], 0.75),
+        ([f('{"city": "Oslo"}')], [f('{"city": "Oslo", "days": 1, "x')], 0.75),
+        ([f("{}")], [f('{"city": "Oslo"}')], 0.5),
+        # What is inside may be cut, too.
+        ([f('{"days": [1, 2')], [f('{"days": [1, 2, 3]}')], 1.0),
+        ([f('{"days": [1, 3, 4')], [f('{"days": [1, 2, 3]}')], 0.5),
+        ([f('{"days": [1, 2, 3, 4,')], [f('{"days": [1, 2, 3]}')], 0.5),
+        ([f('{"at": {"city": "Oslo", "days')], [f('{"at": {"days": 2, "city": "Oslo"}}')], 1.0),
+        ([f('{"at": {"city": "Oslo", "days')], [f('{"at": {"days": 2, "city": "Bergen"}}')], 0.5),
+        ([f('{"days": [1]}')], [f('{"days": {}}')], 0.5),
+        # A call that the other does not make is a difference.
+        ([f("{}")], [f("{}"), f("{}", "g")], 0.5),
+        ([f("{}"), f("{}")], [f("{}")], 0.5),
+        ([f("no json")], [f("no json")], 1.0),
+        ([f("no json")], [f("{}")], 0.5),
     ],
 )
 def test_partial_calls_are_compared_as_far_as_both_are_complete(

@@ -13,7 +13,7 @@ from lightrouter.pool.filestore import FileStore
 from lightrouter.pool.schema import Pool
 from tests.unit.pool.test_status import EVICTED
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 600.0
 
 
 def content(*names: str) -> str:

@@ -12,7 +12,7 @@ from lightrouter.router.pool.snapshot import PoolSnapshot
 from lightrouter.router.rules import Defaults, Maxima
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_EVICTED, CANDIDATE_STATE_PROBATION, Candidate
-from lightrouter.v1.chat_pb2 import Sampling
+from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage, Media, Part, Sampling
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
     ERROR_REASON_COST_CEILING_TOO_LOW,
@@ -153,6 +153,18 @@ def test_an_evicted_candidate_neither_judges_nor_merges(helper: Candidate | None
     admission = admitted(prompt(candidates=["a", "b"]), snapshot(*candidates, judge="helper", synthesizer="helper"))
     assert admission.judge.name == ("helper" if named else "b")
     assert (admission.synthesizer is not None) == named
+
+
+@pytest.mark.parametrize(("kind", "merges"), [("image", False), ("file", False), ("audio", False), ("text", True)])
+def test_a_model_that_cannot_read_the_prompt_s_media_does_not_merge_but_judges(kind: str, merges: bool) -> None:
+    media = Media(data=b"x", mime_type="image/png")
+    part = Part(text="x") if kind == "text" else Part(**{kind: media})
+    helper = pool_candidate("helper")
+    helper.abilities.SetInParent()
+    asked = Prompt(messages=[ChatMessage(role=ROLE_USER, parts=[part])])
+    admission = admitted(asked, snapshot(pool_candidate("a"), helper, judge="helper", synthesizer="helper"))
+    assert admission.judge.name == "helper"
+    assert (admission.synthesizer is not None) == merges
 
 
 @pytest.mark.parametrize("seed", [None, 0, 3, 2**31 - 1])

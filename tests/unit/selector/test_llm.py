@@ -12,7 +12,8 @@ from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.selector.llm import orders
 from lightrouter.selector.selector import Selector
 from lightrouter.v1.adapter_pb2 import Generation
-from lightrouter.v1.chat_pb2 import Role
+from lightrouter.v1.candidate_pb2 import Partial
+from lightrouter.v1.chat_pb2 import ChatMessage, Media, Part, Role, ToolCall
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import DegradedReason, Stage
 from lightrouter.v1.policy_pb2 import SelectorStrategy
@@ -285,6 +286,30 @@ async def test_a_partial_cannot_leave_its_marks(attack: str) -> None:
         assert data.count(f"{expected}]") == 2 * 3
         assert attack in data
         assert attack not in instructions
+
+
+async def test_the_judge_reads_calls_results_and_pictures_as_data() -> None:
+    models = FakeModels(scripted(*['{"A": {"consistency": 1, "correctness": 1}}'] * 4))
+    call = ToolCall(id="1", name="find", arguments='{"city": "Oslo"}')
+    called = Partial(candidate="x", tool_calls=[call])
+    asked = request(called, partial("y", "Rain."))
+    asked.messages[0].parts.extend(
+        [Part(image=Media(data=b"\0" * 5_000_000, mime_type="image/png")), Part(text="Which town?")]
+    )
+    asked.messages.extend(
+        [
+            ChatMessage(role=Role.ROLE_ASSISTANT, tool_calls=[call], state=b"of x"),
+            ChatMessage(role=Role.ROLE_TOOL, tool_call_id="1", content="Sun."),
+        ]
+    )
+    await select(models, asked)
+    content = models.asked[0].messages[0].content
+    _, _, data = content.partition(f"[BEGIN CONVERSATION 0 {NONCE}]")
+    conversation, _, answers = data.partition(f"[END CONVERSATION 0 {NONCE}]")
+    for shown_text in ("What is 2 + 2?", "[image]", "Which town?", 'calls find({"city": "Oslo"})', "Sun."):
+        assert shown_text in conversation
+    assert 'calls find({"city": "Oslo"})' in answers
+    assert len(content) < 5000
 
 
 @given(st.integers(2, 9), st.integers(1, 8), st.integers(0, 2**40))

@@ -11,12 +11,15 @@ from lightrouter.adapter.providers.documents import load
 from lightrouter.adapter.providers.efforts import nearest_effort
 from lightrouter.adapter.quirks import BOTH
 from lightrouter.pool.schema import CandidateEntry
-from lightrouter.v1.chat_pb2 import ChatMessage, Role, ToolCall
+from lightrouter.runtime.messages import text_of
+from lightrouter.v1.chat_pb2 import ChatMessage, Role, ToolCall, ToolCallDelta
 
 Block = dict[str, Any]
 """One block of a turn's content, in the form of the API."""
 
 _APART: Final = "\n\n"
+# The limit of `ChatMessage.state` in chat.proto.
+_MOST_STATE_BYTES: Final = 4 * 1024 * 1024
 
 
 class BlockTurn(NamedTuple):
@@ -76,14 +79,6 @@ def instructions(entry: CandidateEntry, messages: Iterable[ChatMessage]) -> str:
     return _APART.join([*own, *(text_of(each) for each in messages if each.role == Role.ROLE_SYSTEM)])
 
 
-def text_of(message: ChatMessage) -> str:
-    """Returns the text of a message, that of its parts included."""
-    if not message.parts:
-        return message.content
-    texts = [message.content, *(part.text for part in message.parts)]
-    return _APART.join([text for text in texts if text])
-
-
 def alternating_blocks(turns: Iterable[BlockTurn], user: str, begin: Block) -> list[BlockTurn]:
     """Returns `turns` with consecutive ones of one role joined and empty ones left out.
 
@@ -123,11 +118,17 @@ def own_state(message: ChatMessage, entry: CandidateEntry, api: str) -> Sequence
     return [block for block in blocks if isinstance(block, dict)] if isinstance(blocks, list) else ()
 
 
-def state(api: str, entry: CandidateEntry, text: str, calls: Sequence[ToolCall], blocks: Sequence[Block]) -> bytes:
-    """Returns the state of an answer with `text` and `calls`: `blocks`, which `own_state` returns later."""
+def state(
+    api: str, entry: CandidateEntry, text: str, calls: Sequence[ToolCall | ToolCallDelta], blocks: Sequence[Block]
+) -> bytes:
+    """Returns the state of an answer with `text` and `calls`: `blocks`, which `own_state` returns later.
+
+    It is empty if no message could hold it.
+    """
     said, asked = _said(text, calls)
     kept = {"model": entry.model, "text": said, "calls": asked, "blocks": blocks}
-    return json.dumps({api: kept}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    made = json.dumps({api: kept}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return made if len(made) <= _MOST_STATE_BYTES else b""
 
 
 def json_object(text: str) -> Mapping[str, object]:
@@ -139,5 +140,5 @@ def json_object(text: str) -> Mapping[str, object]:
     return document if isinstance(document, dict) else {}
 
 
-def _said(text: str, calls: Iterable[ToolCall]) -> tuple[str, list[list[str]]]:
+def _said(text: str, calls: Iterable[ToolCall | ToolCallDelta]) -> tuple[str, list[list[str]]]:
     return text.strip(), [[call.name, call.arguments] for call in calls]

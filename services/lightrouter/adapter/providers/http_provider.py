@@ -16,13 +16,13 @@ from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.http import Endpoint, Reply
 from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.api import Api, ReplyReader, Written
-from lightrouter.adapter.providers.asked import text_of
 from lightrouter.adapter.providers.error_body import ErrorBody, read_error
 from lightrouter.adapter.providers.events import EventReader, UsageWait, has_lines
 from lightrouter.adapter.providers.refusals import Refusal, features, refusal
 from lightrouter.adapter.providers.reply import ReportedError, parse
 from lightrouter.adapter.retry_after import wait_from_headers
 from lightrouter.adapter.text.coalesce import TextDelta, joined
+from lightrouter.runtime.messages import text_of
 
 # A choice: the words of an error come with its head, or the caller had better not wait for them.
 _DETAIL_SECONDS: Final = 1.0

@@ -27,6 +27,7 @@ class OpenAI:
         Raises:
             ChatTemplateError: The entry uses raw prompts and its chat template cannot be used.
         """
+        self._entry = entry
         self._writer = RequestWriter(entry)
         self.path = self.stream_path = self._writer.path
 
@@ -41,4 +42,4 @@ class OpenAI:
         """Returns the reader of a reply. See `Api.reader`."""
         tools = [tool.name for tool in request.output.tools]
         info.calls = ToolCallReader(tools) if tools else None
-        return OpenAIReply(info)
+        return OpenAIReply(self._entry, info)

@@ -36,12 +36,13 @@ def _pieces(message: Mapping[str, object]) -> Iterator[CallPiece]:
 
 
 def _piece(function: Mapping[str, object], call: Mapping[str, object]) -> CallPiece:
-    identity, name = call.get("id"), function.get("name")
+    identity, name, extra = call.get("id"), function.get("name"), call.get("extra_content")
     return CallPiece(
         index=_index(call.get("index")),
         id=identity if isinstance(identity, str) else "",
         name=name if isinstance(name, str) else "",
         arguments=_arguments(function.get("arguments")),
+        extra=extra if isinstance(extra, dict) else None,
     )
 
 

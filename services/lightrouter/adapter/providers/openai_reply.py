@@ -9,10 +9,12 @@ from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.cumulative import CumulativeText
 from lightrouter.adapter.providers.openai_calls import read_calls
+from lightrouter.adapter.providers.openai_state import DETAILS, THINKING, kept_state
 from lightrouter.adapter.providers.reply import complain, meaning, note_model, note_text
 from lightrouter.adapter.text.coalesce import TextDelta, joined
 from lightrouter.adapter.usage import merged
-from lightrouter.runtime.toolcalls import joined_pieces
+from lightrouter.pool.schema import CandidateEntry
+from lightrouter.runtime.toolcalls import ToolCalls, joined_pieces, pieces_of
 from lightrouter.v1.chat_pb2 import FinishReason, ToolCallDelta
 
 
@@ -22,32 +24,45 @@ class OpenAIReply:
     done = False
     """The end mark of this API is no JSON: `EventReader` knows it."""
 
-    def __init__(self, info: ReplyInfo) -> None:
-        """Fills in `info`."""
+    def __init__(self, entry: CandidateEntry, info: ReplyInfo) -> None:
+        """Fills in `info` from a reply of the candidate of `entry`."""
+        self._entry = entry
         self._info = info
+        self._deltas: list[TextDelta] = []
         self._text = CumulativeText()
         self._reasoning = CumulativeText()
 
     def document(self, document: Mapping[str, object]) -> TextDelta:
         """Returns the text of a document. See `ReplyReader.document`."""
         delta = read(document, "message", self._info)
-        return delta._replace(calls=joined_pieces((*delta.calls, *self._last_calls())))
+        return self._last(delta._replace(calls=joined_pieces((*delta.calls, *self._last_calls()))))
 
     def event(self, document: Mapping[str, object]) -> TextDelta:
         """Returns the new text of an event, also of a provider with cumulative events. See `ReplyReader.event`."""
         delta = read(document, "delta", self._info)
         text, reasoning = self._text.feed(delta.text), self._reasoning.feed(delta.reasoning)
-        if text is delta.text and reasoning is delta.reasoning:
-            return delta
-        return delta._replace(text=text, reasoning=reasoning)
+        if not (text is delta.text and reasoning is delta.reasoning):
+            delta = delta._replace(text=text, reasoning=reasoning)
+        if not delta.is_empty:
+            self._deltas.append(delta)
+        return delta
 
     def end(self) -> TextDelta:
         """Returns the text that was held back. See `ReplyReader.end`."""
         info = self._info
         if info.others and not info.texts and info.finish_reason == finish_reasons.NOT_GIVEN:
             delta = read_others(info)
-            return delta._replace(calls=(*delta.calls, *self._last_calls()))
-        return TextDelta(self._text.end(), self._reasoning.end(), self._last_calls())
+            return self._last(delta._replace(calls=(*delta.calls, *self._last_calls())))
+        return self._last(TextDelta(self._text.end(), self._reasoning.end(), self._last_calls()))
+
+    def _last(self, delta: TextDelta) -> TextDelta:
+        """Fills in the state of the reply, which ends with `delta`; returns `delta`."""
+        calls = ToolCalls()
+        self._deltas.append(delta)
+        calls.add(piece for each in self._deltas for piece in each.calls)
+        whole = joined(self._deltas)._replace(calls=tuple(pieces_of(calls.calls())))
+        self._info.state = kept_state(self._entry, whole, self._info)
+        return delta
 
     def _last_calls(self) -> tuple[ToolCallDelta, ...]:
         """Returns the tool calls that only the end of the reply settles."""
@@ -176,9 +191,11 @@ def _text_of(choice: Mapping[str, object], part: str, info: ReplyInfo) -> TextDe
     content = message.get("content") or _refusal(message, info)
     if isinstance(content, str):
         return TextDelta(content, hidden, calls)
-    if isinstance(content, list):
-        return _parts(content, hidden)._replace(calls=calls)
-    raise faults.malformed("a message whose content is no text")
+    if not isinstance(content, list):
+        raise faults.malformed("a message whose content is no text")
+    delta = _parts(content, hidden)
+    info.reasoning_member = info.reasoning_member or (THINKING if delta.reasoning else "")
+    return delta._replace(calls=calls)
 
 
 def _refusal(message: Mapping[str, object], info: ReplyInfo) -> str:
@@ -190,12 +207,15 @@ def _refusal(message: Mapping[str, object], info: ReplyInfo) -> str:
 
 
 def _reasoning(message: Mapping[str, object], info: ReplyInfo) -> str:
-    reasoning = message.get("reasoning_content")
-    if reasoning:
-        info.takes_reasoning_back = True
-    else:
-        reasoning = message.get("reasoning")
-    return reasoning if isinstance(reasoning, str) else ""
+    details = message.get(DETAILS)
+    if isinstance(details, list):
+        info.reasoning_details += [detail for detail in details if isinstance(detail, dict)]
+    for name in ("reasoning_content", "reasoning"):
+        reasoning = message.get(name)
+        if reasoning and isinstance(reasoning, str):
+            info.reasoning_member = name
+            return reasoning
+    return ""
 
 
 def _parts(parts: list[object], hidden: str) -> TextDelta:

@@ -7,14 +7,16 @@ from typing import Any, Final
 
 from lightrouter.adapter.exchange import ProviderRequest
 from lightrouter.adapter.providers.api import Written
-from lightrouter.adapter.providers.asked import options, text_of
+from lightrouter.adapter.providers.asked import options
 from lightrouter.adapter.providers.openai_messages import output_members, turn_of
+from lightrouter.adapter.providers.openai_state import with_own_state
 from lightrouter.adapter.providers.refusals import MAX_TOKENS
 from lightrouter.adapter.providers.turns import Turn, alternating, with_text_before, without_system
 from lightrouter.adapter.templates import ChatTemplate, chat_template
 from lightrouter.pool.choices import ContinuationStyle, MaxTokensField
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.enums import label
+from lightrouter.runtime.messages import text_of
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
 _ASSISTANT: Final = "assistant"
@@ -78,7 +80,7 @@ class RequestWriter:
                 {"role": label(Role, message.role), "content": text_of(message)} for message in messages
             ]
         else:
-            turns = [turn_of(message) for message in messages]
+            turns = [with_own_state(turn_of(message), message, self._entry) for message in messages]
         if self._system_prompt:
             # Both go into one system message: many chat templates refuse a second one.
             if turns and turns[0]["role"] == "system":

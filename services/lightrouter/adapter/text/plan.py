@@ -16,6 +16,7 @@ from lightrouter.adapter.text.reasoning import ThinkSplitter
 from lightrouter.adapter.text.transcript import Transcript
 from lightrouter.pool.choices import ContinuationStyle, Thinking
 from lightrouter.pool.schema import CandidateEntry
+from lightrouter.runtime.messages import text_of
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.chat_pb2 import Role, Usage
@@ -102,7 +103,7 @@ def make_plan(
             reasoning = resume_state.reasoning
         if len(messages) > 1 and messages[-1].role == _ASSISTANT:
             # Some providers refuse two messages of the assistant in a row, others join them.
-            prefill = messages.pop().content + prefill
+            prefill = text_of(messages.pop()) + prefill
     has_prefill = bool(prefill or reasoning)
     restarted = not has_prefill and (dropped_turn or bool(generation.prefix or generation.continuation))
     most = sampling.max_output_tokens if sampling.HasField("max_output_tokens") else entry.sampling.max_output_tokens

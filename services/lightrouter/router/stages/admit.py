@@ -9,7 +9,7 @@ from typing import Final
 
 from lightrouter.answers.extract import check
 from lightrouter.answers.json_schema import OutputForm
-from lightrouter.router.abilities import has_media, lacks, named, needs
+from lightrouter.router.abilities import Need, lacks, media_needs, named, needs
 from lightrouter.router.budget import Budget
 from lightrouter.router.candidates import RouteCandidate
 from lightrouter.router.context import Admission, RouteContext
@@ -93,7 +93,8 @@ def admit(
     if not sampling.HasField("max_output_tokens"):
         sampling.max_output_tokens = defaults.max_output_tokens
     defaults.maxima.apply(policy, sampling)
-    if has_media(prompt.messages) and not (policy.candidates or prompt.policy.HasField("shortlist")):
+    media = list(media_needs(prompt.messages))
+    if media and not (policy.candidates or prompt.policy.HasField("shortlist")):
         # Each boot reads the media anew, and they are most of the prompt.
         small = max(policy.k, _MEDIA_SHORTLIST)
         policy.shortlist = min(policy.shortlist or small, small)
@@ -126,7 +127,7 @@ def admit(
         candidates=tuple(asked),
         seed=sampling.seed if sampling.HasField("seed") else draw,
         judge=_helper(snapshot, snapshot.judge, sampling) or max(asked, key=lambda candidate: candidate.quality.prior),
-        synthesizer=_helper(snapshot, snapshot.synthesizer, sampling),
+        synthesizer=_helper(snapshot, snapshot.synthesizer, sampling, media),
         draw=draw,
         standby=tuple(standby),
         homogeneous=bool(snapshot.homogeneous),
@@ -278,13 +279,15 @@ def _fitting(
     return candidates
 
 
-def _helper(snapshot: PoolSnapshot, name: str | None, sampling: Sampling) -> RouteCandidate | None:
+def _helper(
+    snapshot: PoolSnapshot, name: str | None, sampling: Sampling, needed: Sequence[Need] = ()
+) -> RouteCandidate | None:
     """Returns the candidate that the pool names for judging or merging; it need not take part itself.
 
-    Returns None if the pool names none, or if the named candidate is missing or evicted.
+    Returns None if the pool names none, or if the named candidate is missing, evicted, or lacks what is `needed`.
     """
     spec = snapshot.candidates.get(name) if name else None
-    if name is None or spec is None or spec.state == CANDIDATE_STATE_EVICTED:
+    if name is None or spec is None or spec.state == CANDIDATE_STATE_EVICTED or lacks(spec, needed):
         return None
     tokens = sampling.max_output_tokens
     return RouteCandidate(name, spec, snapshot.targets[name], tokens, tokens)

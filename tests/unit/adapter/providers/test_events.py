@@ -10,6 +10,9 @@ import pytest
 from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.providers.events import EventReader, UsageWait, has_lines
 from lightrouter.adapter.providers.openai_reply import OpenAIReply
+from lightrouter.pool.schema import CandidateEntry
+
+ENTRY = CandidateEntry.model_validate({"name": "fast", "base_url": "http://h/v1", "model": "tiny"})
 
 
 def _event(text: str) -> bytes:
@@ -38,7 +41,9 @@ async def test_each_event_that_is_counted_is_one_piece_and_a_part_of_an_event_sh
             yield chunk
 
     pieces = []
-    async for delta in EventReader(OpenAIReply(info), info, UsageWait()).read(_event("a") + _event("b"), chunks()):
+    async for delta in EventReader(OpenAIReply(ENTRY, info), info, UsageWait()).read(
+        _event("a") + _event("b"), chunks()
+    ):
         pieces.append(delta.text)
         if delta.text == joined_from:
             info.apart = False

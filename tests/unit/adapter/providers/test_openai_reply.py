@@ -56,7 +56,7 @@ def test_a_whole_reply() -> None:
 def test_dialects_of_reasoning(message: dict[str, object], piece: tuple[str, str], takes_back: bool) -> None:
     read_piece, info = read_message(completion("x", message=message))
     assert read_piece[:2] == piece
-    assert info.takes_reasoning_back == takes_back
+    assert (info.reasoning_member == "reasoning_content") == takes_back
 
 
 def test_completions_have_text() -> None:
