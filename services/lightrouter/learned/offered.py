@@ -22,6 +22,7 @@ _ALPHABETS: Final = (
     "\u7532\u4e59\u4e19\u4e01\u620a\u5df1\u5e9a\u8f9b",
     "\u0915\u0916\u0917\u0918\u0919\u091a\u091b\u091c",
 )
+# The first letters of the alphabets, and each two letters that follow each other.
 _FIRST: Final = frozenset(letters[0] for letters in _ALPHABETS)
 _NEXT: Final = frozenset(two for letters in _ALPHABETS for two in pairwise(letters))
 # A letter in brackets, before a mark, or alone in bold type. Full-width marks as Chinese and Japanese exams have them.
