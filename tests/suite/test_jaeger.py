@@ -195,7 +195,7 @@ def test_completions_follow_from_their_boots(routed: tuple[Answer, list[Span]]) 
         assert [boots[linked] for linked in span.links] == [span.attributes[names.CANDIDATE]]
 
 
-def test_what_ran_at_once_overlaps_and_stages_cover_what_is_theirs(routed: tuple[Answer, list[Span]]) -> None:
+def test_parallel_calls_overlap_and_stages_cover_their_calls(routed: tuple[Answer, list[Span]]) -> None:
     _, spans = routed
     boots = [span for span in chats(spans, "boot") if span.attributes[names.CANDIDATE] != "gone"]
     assert max(span.begin for span in boots) < min(span.end for span in boots)
@@ -223,7 +223,7 @@ def test_the_ledger_is_the_sum_over_the_spans(routed: tuple[Answer, list[Span]])
     assert route.attributes[names.COST] == ledger.cost_nanousd
 
 
-def test_who_failed_and_who_was_chosen(routed: tuple[Answer, list[Span]]) -> None:
+def test_the_trace_names_failed_and_chosen_candidates(routed: tuple[Answer, list[Span]]) -> None:
     answer, spans = routed
     (gone,) = (span for span in chats(spans) if span.attributes[names.CANDIDATE] == "gone")
     assert (gone.attributes["error"], gone.attributes[names.ERROR_TYPE]) == (True, "UPSTREAM_UNAVAILABLE")
@@ -241,7 +241,7 @@ def test_who_failed_and_who_was_chosen(routed: tuple[Answer, list[Span]]) -> Non
     assert "candidate_failed" in json.loads(str(route.attributes[names.DEGRADED]))
 
 
-def test_what_its_caller_does_not_trace_is_not_traced(running: tuple[Started, str], routed: object) -> None:
+def test_a_request_that_its_caller_does_not_sample_is_not_traced(running: tuple[Started, str], routed: object) -> None:
     started, address = running
     ask(address, UNSAMPLED_ID, flags="00")
     ask(address, LATER_ID)
