@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from lightrouter.v1.adapter_pb2 import Generation
-from lightrouter.v1.chat_pb2 import FINISH_REASON_TOOL_CALLS, OutputSpec, Sampling, Tool
+from lightrouter.v1.chat_pb2 import FINISH_REASON_TOOL_CALLS, JsonSchema, OutputSpec, Sampling, Tool
 from tests.held import Held, read, read_to_checkpoint
 from tests.rpc.adapter_support import STOP, adapter, generation
 from tests.rpc.test_adapter_cancel import LONG, settled
@@ -33,11 +33,14 @@ OUTPUTS = {
     ),
 }
 
+# The other texts are asked for as plain text.
+ASKED_FOR = {"JSON": OutputSpec(json_schema=JsonSchema(name="person", schema='{"type": "object"}'))}
+
 
 @pytest.mark.parametrize("kind", OUTPUTS)
 async def test_a_checkpoint_anywhere_loses_and_doubles_nothing(dialect: Dialect, kind: str) -> None:
     said = OUTPUTS[kind]
-    asked = generation(output=OutputSpec(tools=[TOOL]) if said.calls else None)
+    asked = generation(output=ASKED_FOR.get(kind, OutputSpec(tools=[TOOL]) if said.calls else None))
     async with (
         Upstream(dialect.reply(said)) as upstream,
         adapter(upstream.base_url, provider=dialect.provider) as served,
