@@ -38,7 +38,7 @@ _EXAMPLES: Final = """\
 # A choice: a server may load its model first.
 _SECONDS: Final = 120.0
 _TASK: Final = "Count from one to twenty in English words, separated by commas. Write only the words."
-# No answer begins so by itself: one that is written anew begins with "one".
+# No answer to the task begins like this: a new text begins with "one".
 _BEGUN: Final = "seventeen, eighteen,"
 _NEXT: Final = "nineteen"
 # Fewer tokens than some providers accept, so that their least limit is found; and enough for a repeated first part.
@@ -185,7 +185,7 @@ class _Trial:
 
     @classmethod
     async def of(cls, entry: CandidateEntry, style: ContinuationStyle, begun: str = "") -> _Trial:
-        """Asks by the adapter's own way, with all that a request may have, and goes on from `begun`."""
+        """Asks as the adapter does, with every option of a request, and lets the model go on from `begun`."""
         entry = entry.model_copy(update={"continuation": style})
         watched = _Watched(build_provider(entry))
         engine = build_engine(entry, watched)
