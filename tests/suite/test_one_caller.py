@@ -1,4 +1,4 @@
-"""What one caller asks for, is refused, does not wait for or gives up says nothing of a candidate to the others."""
+"""Refused, abandoned and odd requests of one caller do not change how candidates serve the others."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ async def test_a_verdict_in_one_order_alone_is_none_and_the_judge_is_asked_coldl
             return super().answer(name, text, generation)
 
     models = Noting(QUALITY)
-    # The one who is first has won, as far as can be read.
+    # The first one has won, as far as the reply can be read.
     models.verdict = lambda who, place: "?" if who == "weak" and place else json.dumps({"better": "A"})
     report = await pool.run(models, settings(tmp_path, parse(judged(20))))
     assert report.outcome.scores["weak"].tally.seen == 0

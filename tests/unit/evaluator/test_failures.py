@@ -1,4 +1,4 @@
-"""What a call that fails counts for: the candidate is judged on what a caller gets, and an outage says nothing."""
+"""How failed calls count: a candidate is judged on what a caller gets, and an outage says nothing."""
 
 from __future__ import annotations
 

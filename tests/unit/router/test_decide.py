@@ -145,7 +145,7 @@ def test_gains_decide_where_all_of_several_candidates_have_one(
 @pytest.mark.parametrize(
     ("ends", "chosen"),
     [
-        # Who has finished goes before who was interrupted, and only the first of these is an answer.
+        # Finished candidates come before interrupted ones, and only the first of them is an answer.
         ((FINISH_REASON_UNKNOWN, FINISH_REASON_STOP, FINISH_REASON_STOP), ["c1", "c2"]),
         ((FINISH_REASON_STOP, FINISH_REASON_STOP, FINISH_REASON_STOP), ["c0", "c1"]),
         ((FINISH_REASON_UNKNOWN, FINISH_REASON_CONTENT_FILTER, FINISH_REASON_STOP), ["c2"]),

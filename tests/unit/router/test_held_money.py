@@ -125,7 +125,7 @@ async def test_a_winner_that_is_slow_has_its_boot_in_the_ledger_and_its_money_se
 
 @pytest.mark.parametrize("watched", [False, True])
 async def test_the_rest_of_the_budget_pays_for_a_part_of_a_draft_in_a_second_call(watched: bool) -> None:
-    # Both boots are held; then so much is spent that not even the six tokens of the rest can be paid for.
+    # Both boots are held; then the rest of the budget does not cover the six tokens that are left.
     route, models = held_route(watched=watched)
     models.rest["a"].clear()
     ranking = await select(route, await boot(route, models), FakeSelector(SCORES))

@@ -1,4 +1,4 @@
-"""Who boots: the best for the prompt, now and then another, and the ledger says who was not asked and why."""
+"""The shortlist: the best for the prompt boot, now and then another one; the ledger says which were not asked, and why."""
 
 from __future__ import annotations
 
