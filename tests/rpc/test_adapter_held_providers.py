@@ -11,8 +11,8 @@ import pytest
 from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.chat_pb2 import FINISH_REASON_TOOL_CALLS, JsonSchema, OutputSpec, Sampling, Tool
 from tests.held import Held, read, read_to_checkpoint
-from tests.rpc.adapter_support import STOP, adapter, generation
-from tests.rpc.test_adapter_cancel import LONG, settled
+from tests.rpc.adapter_support import LONG, STOP, adapter, generation
+from tests.rpc.test_adapter_cancel import settled
 from tests.rpc.test_adapter_checkpoint import TEXTS
 from tests.rpc.test_adapter_hold import read_and_fail
 from tests.upstreams.dialects import DIALECTS, Call, Dialect, Said

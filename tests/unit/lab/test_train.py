@@ -161,7 +161,7 @@ class _Unseen:
 
 
 def test_figures_are_of_prompts_that_were_not_learned_from() -> None:
-    """One of two candidates is always right, and no feature tells which: only a model that has seen the prompt knows."""
+    """One of two candidates is always right; no feature tells which: only a model that has seen the prompt knows."""
     artifact, plot = validate.trained([recording(160, shuffled=True)], OPTIONS, 0, 2, _Unseen())
     mean, low, high = artifact.metrics["picked_quality"]
     assert low < 0.5 < high

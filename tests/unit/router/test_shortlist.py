@@ -1,4 +1,4 @@
-"""The shortlist: the best for the prompt boot, now and then another one; the ledger says which were not asked, and why."""
+"""The shortlist: the best for the prompt boot, now and then another one; the ledger says which do not, and why."""
 
 from __future__ import annotations
 
