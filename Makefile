@@ -41,12 +41,12 @@ verify: setup lint types imports protos-check lock-check package chart-check ref
 lint: setup ## Lint and check the format of the code and of the Dockerfile.
 	ruff check .
 	ruff format --check .
-	python -m tools.module_lines services tests tools
+	python -m tools.module_lines services tests tools examples
 	hadolint deploy/Dockerfile
 
 .PHONY: types
 types: setup ## Check the types.
-	mypy services/lightrouter tests tools
+	mypy services/lightrouter tests tools examples
 
 .PHONY: imports
 imports: setup ## Check the layers of imports.

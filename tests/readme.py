@@ -46,7 +46,7 @@ class Command(NamedTuple):
 
 def blocks(document: Path, language: str) -> list[str]:
     """Returns the fenced blocks of a document in this language, in their order; "" for those without one."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return _fenced(document.read_text(encoding="utf-8"), language)
 
 
 def prose(document: Path) -> str:
@@ -57,6 +57,13 @@ def prose(document: Path) -> str:
 def lines(document: Path) -> list[str]:
     """Returns the lines of a document's shell blocks, each command on one line."""
     return [line for block in blocks(document, "sh") for line in _joined(block)]
+
+
+def section(document: Path, heading: str) -> list[str]:
+    """Returns the lines of the shell blocks below a heading of a document, each command on one line."""
+    _, found, rest = document.read_text(encoding="utf-8").partition(f"\n## {heading}\n")
+    assert found, f"{document} has no section {heading}"
+    return [line for block in _fenced(rest.partition("\n## ")[0], "sh") for line in _joined(block)]
 
 
 def commands(document: Path) -> Iterator[Command]:
@@ -85,6 +92,10 @@ def anchors(document: Path) -> set[str]:
     """Returns the anchors that GitHub gives to a document's headings."""
     headings = re.findall(r"^#+ (.*)$", prose(document), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _fenced(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def _joined(block: str) -> list[str]:

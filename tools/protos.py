@@ -1,7 +1,8 @@
 """Builds the image of the protos and the Python code that is generated from it.
 
 `buf/validate/validate.proto` is not a file of this project: its descriptor comes from the protovalidate package that is
-installed, so that the rules in the protos and the library that enforces them are always of one version.
+installed, so that the rules in the protos and the library that enforces them are always of one version. The image has
+`google/rpc/error_details.proto` too: clients read the details of errors with it.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from pathlib import Path
 
 import protovalidate
 from google.protobuf import descriptor_pb2
+from google.rpc import error_details_pb2
 from protobuf import DescFile
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
 VENDOR = Path("lightrouter", "vendor")
+ERROR_DETAILS = "google/rpc/error_details.proto"
 
 
 def dependencies(file: DescFile) -> Iterator[DescFile]:
@@ -31,11 +34,12 @@ def dependencies(file: DescFile) -> Iterator[DescFile]:
     yield file
 
 
-def validate_descriptors() -> bytes:
-    """Returns a FileDescriptorSet with buf/validate/validate.proto and what it imports."""
+def imported_descriptors() -> bytes:
+    """Returns a FileDescriptorSet with buf/validate/validate.proto, ERROR_DETAILS and what they import."""
     descriptors = descriptor_pb2.FileDescriptorSet()
     for file in dict.fromkeys(dependencies(protovalidate.ViolationPb.desc().file)):
         descriptors.file.append(descriptor_pb2.FileDescriptorProto.FromString(file.proto.to_binary()))
+    error_details_pb2.DESCRIPTOR.CopyToProto(descriptors.file.add())
     return descriptors.SerializeToString()
 
 
@@ -56,9 +60,10 @@ def sources(protos: Path, containing: str = "") -> list[str]:
 
 
 def write_image(protos: Path, descriptors: Path, image: Path) -> None:
-    """Writes the protos, their comments and what they import as one FileDescriptorSet, which buf reads."""
+    """Writes the protos, their comments, ERROR_DETAILS and all imports as one FileDescriptorSet, which buf reads."""
     image.parent.mkdir(parents=True, exist_ok=True)
-    protoc(protos, descriptors, "--include_imports", "--include_source_info", f"-o{image.resolve()}", *sources(protos))
+    wanted = ("--include_imports", "--include_source_info", f"-o{image.resolve()}")
+    protoc(protos, descriptors, *wanted, ERROR_DETAILS, *sources(protos))
 
 
 def generate(protos: Path, descriptors: Path, out: Path) -> None:
@@ -100,8 +105,8 @@ def main() -> None:
     parser.add_argument("--check", type=Path, help="source root whose generated packages must be current")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        descriptors = Path(folder) / "validate.binpb"
-        descriptors.write_bytes(validate_descriptors())
+        descriptors = Path(folder) / "imported.binpb"
+        descriptors.write_bytes(imported_descriptors())
         if options.image:
             write_image(options.protos, descriptors, options.image)
         if options.out:

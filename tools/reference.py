@@ -236,7 +236,7 @@ def _described() -> list[FileDescriptorProto]:
     """Returns the protos with their comments."""
     with tempfile.TemporaryDirectory() as folder:
         descriptors, image = Path(folder, "validate.binpb"), Path(folder, "image.binpb")
-        descriptors.write_bytes(protos.validate_descriptors())
+        descriptors.write_bytes(protos.imported_descriptors())
         protos.write_image(protos.PROTOS, descriptors, image)
         files = FileDescriptorSet.FromString(image.read_bytes()).file
     return [file for file in files if file.package == "lightrouter.v1"]

@@ -11,7 +11,8 @@ from google.protobuf import json_format
 
 from lightrouter.v1.router_pb2 import CompleteResponse
 from tests.clients import toolchain
-from tests.clients.report import AnswerReport, Refusal
+from tests.clients.conftest import SYNTHESIZER
+from tests.load import upstream
 from tests.readme import DOCS, blocks
 
 MODULE = Path(__file__).parent / "grpcurl"
@@ -47,14 +48,10 @@ def test_lists_the_methods_of_the_router(grpcurl: Path, address: str) -> None:
 def test_calls_complete(grpcurl: Path, address: str) -> None:
     printed = toolchain.run([grpcurl, "-plaintext", "-d", request(), address, f"{SERVICE}/Complete"])
     answer = json_format.Parse(printed, CompleteResponse()).answer
-    AnswerReport(
-        text=answer.text,
-        cost_nanousd=answer.ledger.cost_nanousd,
-        entries_cost_nanousd=sum(entry.cost_nanousd for entry in answer.ledger.entries),
-        elapsed_s=answer.ledger.elapsed.ToNanoseconds() / 1e9,
-        candidates=list(answer.candidates),
-        chunks=0,
-    ).check()
+    assert answer.text.strip() == upstream.whole_text(SYNTHESIZER).strip()
+    assert answer.ledger.cost_nanousd == sum(entry.cost_nanousd for entry in answer.ledger.entries) > 0
+    assert answer.ledger.elapsed.ToNanoseconds() > 0
+    assert answer.candidates
 
 
 def test_the_call_of_the_documents_works_as_printed(grpcurl: Path, address: str) -> None:
@@ -70,9 +67,6 @@ def test_shows_the_details_of_an_error(grpcurl: Path, address: str) -> None:
     done = toolchain.execute([grpcurl, *arguments])
     assert done.returncode == EXIT_BASE + INVALID_ARGUMENT
     details = {detail["@type"].rpartition(".")[2]: detail for detail in json.loads(done.stderr)["details"]}
-    Refusal(
-        code="InvalidArgument",
-        reason=details["ErrorInfo"]["reason"],
-        domain=details["ErrorInfo"]["domain"],
-        fields=[violation["field"] for violation in details["BadRequest"]["field_violations"]],
-    ).check()
+    assert details["ErrorInfo"] | {"reason": "INVALID_REQUEST", "domain": "lightrouter.dev"} == details["ErrorInfo"]
+    fields = [violation["field"] for violation in details["BadRequest"]["field_violations"]]
+    assert fields == ["prompt.policy.boot_tokens"]

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +15,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # Outside the tests, so that nothing generated is taken for source; kept between runs, so that the next one is quick.
 BUILD = ROOT / "build" / "clients"
-IMAGE = ROOT / "build" / "protos.binpb"
 
 
 def require(program: str, minimum: tuple[int, ...], version_argument: str) -> None:
@@ -50,18 +48,6 @@ def execute(
     """Runs `command` to its end, with `environment` over this process's."""
     merged = {**os.environ, **(environment or {})}
     return subprocess.run(command, cwd=cwd, env=merged, capture_output=True, text=True, check=False)
-
-
-def protoc(*arguments: str | Path, plugins: Path) -> None:
-    """Runs the protoc that the development requirements pin, with the plugins in the folder `plugins`."""
-    path = f"{plugins}{os.pathsep}{os.environ['PATH']}"
-    run([sys.executable, "-m", "grpc_tools.protoc", *arguments], environment={"PATH": path})
-
-
-def generate(out: Path, plugins: Path) -> None:
-    """Runs `buf generate` as docs/clients.md says, with the plugins in the folder `plugins`, into the folder `out`."""
-    path = f"{plugins}{os.pathsep}{os.environ['PATH']}"
-    run(["buf", "generate", "--output", out], environment={"PATH": path})
 
 
 def digest(*files: Path) -> str:

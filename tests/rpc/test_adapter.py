@@ -106,8 +106,8 @@ async def test_boot_and_rest_are_one_text(mode: str, size: int) -> None:
         asked = generation(prefix=boot.text, continuation=boot.result.continuation)
         rest: GenerateResponse = await served.generate(asked)
         text, restarted = await watched(served, asked)
-    # It would not show if the provider ignored these few tokens, which end in a script without spaces.
-    anew = mode == "none" or (mode != "raw" and size in {11, 15})
+    # The counts of so few tokens prove nothing, and the rest begins inside a word.
+    anew = mode == "none" or (mode != "raw" and size < 8)
     whole = "" if anew else boot.text
     assert rest.restarted is restarted is anew
     assert whole + rest.text == TEXT

@@ -86,7 +86,7 @@ async def test_white_space_at_the_end_of_a_prefill_comes_once(blanks: str, again
     rest = (blanks if again else "") + "is scattered most."
     async with (
         Upstream(DIALECT.reply(Said(tuple(rest)))) as upstream,
-        adapter(upstream.base_url, provider="anthropic") as served,
+        adapter(upstream.base_url, provider="anthropic", abilities=["prefill"]) as served,
     ):
         answer = await served.generate(generation(prefix=f"Blue light{blanks}"))
     assert (f"Blue light{blanks}" + answer.text) == f"Blue light{blanks}is scattered most."

@@ -12,7 +12,7 @@ import pytest
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.v1.adapter_pb2 import DescribeRequest, Generation
 from lightrouter.v1.adapter_pb2_grpc import AdapterServiceStub
-from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Role, Sampling
+from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, OutputSpec, Role, Sampling, Tool, ToolCall
 from tests.rpc.adapter_support import Adapter, adapter, generation, most, pool_of
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Behaviour, Exchange, Upstream
@@ -159,7 +159,7 @@ async def test_fewer_tokens_than_the_provider_takes_are_cut_here(streamed: bool,
         few = exchange.request.body["max_tokens"] < 16
         await (behaviours.status(400, words) if few else model)(exchange)
 
-    async with Upstream(behave) as upstream, adapter(upstream.base_url) as served:
+    async with Upstream(behave) as upstream, adapter(upstream.base_url, abilities=["prefill"]) as served:
         asked = generation(sampling=most(wanted))
         whole = ""
         for _ in range(2):
@@ -183,7 +183,7 @@ async def test_a_refused_remainder_that_is_too_small_keeps_what_goes_on() -> Non
         few = exchange.request.body["max_tokens"] < 16
         await (behaviours.status(400, words) if few else behaviours.model("abcdefgh", pieces=1))(exchange)
 
-    async with Upstream(behave) as upstream, adapter(upstream.base_url) as served:
+    async with Upstream(behave) as upstream, adapter(upstream.base_url, abilities=["prefill"]) as served:
         response = await served.generate(generation(prefix="abc", sampling=most(2)))
         assert (response.text, response.restarted) == ("de", False)
         assert response.result.least_tokens == 16
@@ -324,3 +324,54 @@ async def test_refused_values_are_remembered_within_a_bound() -> None:
         assert f"temperature={1.25 + 39 / 64}" in known
         await served.generate(generation(sampling=Sampling(temperature=0.5)))
         assert upstream.requests[-1].body["temperature"] == 0.5
+
+
+def lacks_reasoning(body: dict[str, Any]) -> bool:
+    return any(turn.get("tool_calls") and not turn.get("reasoning_content") for turn in body["messages"])
+
+
+def lacks_signature(body: dict[str, Any]) -> bool:
+    called = [turn["tool_calls"][0] for turn in body["messages"] if turn.get("tool_calls")]
+    return any("extra_content" not in call for call in called)
+
+
+@pytest.mark.parametrize(
+    ("wants", "words", "lacks"),
+    [
+        (
+            "reasoning_content",
+            "The `reasoning_content` in the thinking mode must be passed back to the API.",
+            lacks_reasoning,
+        ),
+        (
+            "reasoning_content",
+            "thinking is enabled but reasoning_content is missing in assistant tool call message at index 1",
+            lacks_reasoning,
+        ),
+        (
+            "thought_signature",
+            "Function call is missing a thought_signature in functionCall parts. This is required for tools to work.",
+            lacks_signature,
+        ),
+    ],
+)
+async def test_a_call_of_another_author_gets_a_stand_in_for_what_the_provider_wants_with_it(
+    wants: str, words: str, lacks: Callable[[dict[str, Any]], object]
+) -> None:
+    call = ToolCall(id="1", name="find", arguments="{}")
+    turns = [
+        USER,
+        ChatMessage(role=Role.ROLE_ASSISTANT, tool_calls=[call], candidate="another", state=b"of another"),
+        ChatMessage(role=Role.ROLE_TOOL, tool_call_id="1", content="Sun."),
+    ]
+    asked = Generation(messages=turns, output=OutputSpec(tools=[Tool(name="find")]))
+    async with Upstream(refusing(lacks, words)) as upstream, adapter(upstream.base_url) as served:
+        for attempts in (2, 1):
+            response = await served.generate(asked)
+            assert (response.text, response.result.attempts) == ("Hello there", attempts)
+        assert await refuses(served) == [f"tool calls without {wants}"]
+    async with (
+        Upstream(refusing(lacks, words)) as upstream,
+        adapter(upstream.base_url, refuses=[f"tool calls without {wants}"]) as served,
+    ):
+        assert (await served.generate(asked)).result.attempts == 1

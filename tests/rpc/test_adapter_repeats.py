@@ -6,10 +6,12 @@ import json
 
 import pytest
 
+from tests.held import read
 from tests.rpc.adapter_support import STOP, adapter, answered, asked, generation, most
+from tests.rpc.test_adapter_learns import goes_on, refuses
 from tests.upstreams import behaviours
 from tests.upstreams.behaviours import completion, delta
-from tests.upstreams.upstream import Upstream
+from tests.upstreams.upstream import Behaviour, Exchange, Upstream
 
 LEAD = "The capital of France is Paris. It lies on the river"
 
@@ -69,8 +71,9 @@ async def test_a_text_that_is_repeated_later_is_new() -> None:
         (60, "巴黎位于塞纳河畔", False),
         # The text goes on, whatever the counts say.
         (40, " the Seine", False),
-        # The counts of the two calls do not compare.
-        (4, "巴黎位于塞纳河畔", False),
+        # It read the prefill and began a new turn, or the counts of the two calls do not compare.
+        (63, "巴黎位于塞纳河畔", True),
+        (4, "巴黎位于塞纳河畔", True),
     ],
 )
 async def test_a_prefill_that_the_provider_drops_is_known_by_its_counts(
@@ -87,33 +90,94 @@ async def test_a_prefill_that_the_provider_drops_is_known_by_its_counts(
             whole = await asked(served, going_on, streamed=streamed)
             assert (whole.text, whole.restarted, whole.result.finish_reason) == (rest, restarted, STOP)
             sent = upstream.requests[-1].body["messages"]
-            assert (sent[-1]["role"] == "user") == learnt
+            asked_anew = restarted and prompt_tokens not in {40, 41}
+            assert (sent[-1]["role"] == "user") == (learnt or asked_anew)
 
 
-UNSPACED = {
+UNTOLD = {
     "Chinese": ("巴黎是法国的首都。它位于", "这座城市在塞纳河畔。"),
     "Japanese": ("パリはフランスの首都で、", "その街はセーヌ川沿いにあります。"),
     "Thai": ("ปารีสเป็นเมืองหลวงของฝรั่งเศส ตั้งอยู่", "เมืองนี้อยู่ริมแม่น้ำแซน"),
-    "Khmer": ("ប៉ារីសជារដ្ឋធានីនៃប្រទេសបារាំង", "ទីក្រុងនេះនៅលើទន្លេសែន"),
     "Burmese": ("ပါရီသည် ပြင်သစ်နိုင်ငံ၏ မြို့တော်ဖြစ်သည်", "ဤမြို့သည် စိန်းမြစ်ကမ်းတွင်ရှိသည်"),
-    "Lao": ("ປາຣີເປັນເມືອງຫຼວງຂອງຝຣັ່ງ", "ເມືອງນີ້ຢູ່ແຄມແມ່ນ້ຳແຊນ"),
+    "lower case": (LEAD, "paris it is, and the seine"),
+    "another word": (LEAD, "sure: paris."),
+    "a number": (LEAD, "2 million people live in Paris"),
+    "a list": (LEAD, "- paris\n- seine"),
+    "after a sentence": (f"{LEAD} Seine.", "Paris is the capital of France."),
+    "after a number": ("The answer is 4", "It is 42."),
+    "Cyrillic": ("Париж - столица Франции, он", "город стоит на сене"),
+    "Arabic": ("باريس عاصمة فرنسا", "تقع المدينة على نهر السين"),
+    "Korean": ("파리는 프랑스의 수도이며", "센강이 흐르는 도시입니다"),
+    "white space first": (f"\n\n{LEAD}", "\n\nparis it is"),
+    "code": ("```python\ndef get", "def fetch(): ..."),
+    "JSON": ('{"city": "Par', '{"capital": "Paris"}'),
+    "nothing": (LEAD, ""),
 }
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-@pytest.mark.parametrize(("begun", "anew"), UNSPACED.values(), ids=UNSPACED)
-async def test_where_an_ignored_prefill_would_not_show_the_text_is_written_anew(
-    begun: str, anew: str, streamed: bool
-) -> None:
-    # Nothing shows what the prompt alone counts, and nobody has seen the provider continue a text.
-    async with Upstream(behaviours.reply(anew)) as upstream, adapter(upstream.base_url) as served:
-        whole = await asked(served, generation(prefix=begun), streamed=streamed)
-        assert (whole.text, whole.restarted, whole.result.finish_reason) == (anew, True, STOP)
-        assert upstream.requests[-1].body["messages"][-1]["role"] == "user"
-        # Once it has clearly continued a text, it is trusted.
+@pytest.mark.parametrize(("begun", "anew"), UNTOLD.values(), ids=UNTOLD)
+async def test_a_reply_that_may_be_new_is_written_anew(begun: str, anew: str, streamed: bool) -> None:
+    """Nobody has seen the provider continue a text, and it counts nothing."""
+    written = anew or "Paris."
+
+    async def behave(exchange: Exchange) -> None:
+        await behaviours.reply(anew if goes_on(exchange.request.body) else written, usage=None)(exchange)
+
+    async with Upstream(behave) as upstream, adapter(upstream.base_url) as served:
+        for attempts in (2, 2, 1):
+            whole = await asked(served, generation(prefix=begun), streamed=streamed)
+            assert (whole.text, whole.restarted, whole.result.finish_reason) == (written, True, STOP)
+            assert whole.result.attempts == attempts
+            assert not goes_on(upstream.requests[-1].body)
+            # The reply that counted for nothing costs money.
+            assert not anew or attempts == 1 or whole.result.usage.output_tokens > len(written) // 8
+        assert await refuses(served) == ["prefill"]
+
+
+async def test_a_reply_that_no_count_can_explain_is_not_waited_for() -> None:
+    anew = behaviours.reply("Paris.", usage=None)
+    async with (
+        Upstream(behaviours.hang_mid_stream("paris it is"), anew) as upstream,
+        adapter(upstream.base_url) as served,
+    ):
+        whole = await asked(served, generation(prefix=LEAD), streamed=True)
+        assert (whole.text, whole.restarted, whole.result.attempts) == ("Paris.", True, 2)
+        await upstream.connections[0].closed.wait()
+
+
+async def test_a_provider_that_was_seen_to_continue_is_trusted() -> None:
+    begun, rest = UNTOLD["Chinese"]
+    async with Upstream(behaviours.reply(rest)) as upstream, adapter(upstream.base_url) as served:
+        assert (await asked(served, generation(prefix=begun), streamed=True)).restarted
         upstream.then(behaviours.reply(" Seine."))
-        await asked(served, generation(prefix=LEAD), streamed=streamed)
-        upstream.then(behaviours.reply(anew))
-        whole = await asked(served, generation(prefix=begun), streamed=streamed)
-        assert (whole.text, whole.restarted) == (anew, False)
-        assert upstream.requests[-1].body["messages"][-1]["role"] == "assistant"
+        await asked(served, generation(prefix=LEAD), streamed=True)
+        upstream.then(behaviours.reply(rest))
+        whole = await asked(served, generation(prefix=begun), streamed=True)
+        assert (whole.text, whole.restarted, whole.result.attempts) == (rest, False, 1)
+        assert await refuses(served) == []
+
+
+async def test_a_held_call_is_written_anew_before_its_checkpoint_if_nothing_shows_that_it_goes_on() -> None:
+    def behave(text: str) -> Behaviour:
+        return behaviours.stream([*map(delta, text), delta(finish="stop")], None)
+
+    async with (
+        Upstream(behave("paris it is, and the river is the seine")) as upstream,
+        adapter(upstream.base_url) as served,
+    ):
+        held = await read(served.hold(generation(prefix=LEAD), 3))
+    assert held.checkpoint is not None
+    assert (held.before.restarted, held.before.text + held.after.text) == (
+        True,
+        "paris it is, and the river is the seine",
+    )
+    assert [goes_on(request.body) for request in upstream.requests] == [True, False]
+
+
+async def test_thoughts_before_a_reply_that_may_be_new_are_not_given_out() -> None:
+    thoughts = [delta(message={"reasoning_content": thought}) for thought in ("Hm", ", well")]
+    anew = behaviours.stream([*thoughts, delta("paris it is"), delta(finish="stop")], None)
+    async with Upstream(anew) as upstream, adapter(upstream.base_url) as served:
+        whole = await asked(served, generation(prefix=LEAD), streamed=True)
+    assert (whole.text, whole.restarted, whole.result.attempts) == ("paris it is", True, 2)

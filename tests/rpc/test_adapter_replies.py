@@ -108,6 +108,15 @@ STREAMS = [
         UNKNOWN,
     ),
     ("pause", lines(A, B, delta(finish="pause_turn"), DONE), "Hello world", UNKNOWN),
+    ("a reason with each text, no end", lines(delta("Hello", "stop"), delta(" world", "stop")), "Hello world", UNKNOWN),
+    ("truncated", lines(A, B, {**delta(finish="stop"), "truncated": True}, DONE), "Hello world", UNKNOWN),
+    ("incomplete", lines(A, B, {**delta(finish="stop"), "status": "incomplete"}, DONE), "Hello world", UNKNOWN),
+    (
+        "a picture beside the text",
+        lines(A, B, delta(message={"content": [{"type": "image_url"}]}), delta(finish="stop"), DONE),
+        "Hello world",
+        UNKNOWN,
+    ),
     (
         "the end filed under reasoning",
         lines(A, B, delta(message={"reasoning_content": " and more"}), delta(finish="stop"), DONE),

@@ -16,7 +16,8 @@ from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.models import ModelClient
-from lightrouter.runtime.rpc.server import run
+from lightrouter.runtime.rpc.server import Server, run
+from lightrouter.runtime.settings import ServiceSettings
 from lightrouter.v1.candidate_pb2 import ModelTarget
 from tests.rpc.server_support import generation, health_stub
 
@@ -87,13 +88,23 @@ async def test_a_second_signal_stops_a_busy_process_at_once(tmp_path: Path) -> N
     await channels.close()
 
 
-def test_what_a_service_has_loaded_is_not_looked_through_for_garbage() -> None:
+def test_what_a_service_has_loaded_is_not_looked_through_for_garbage(tmp_path: Path) -> None:
     frozen: list[int] = []
 
     async def service() -> None:
         frozen.append(gc.get_freeze_count())
+        loaded = [[number] for number in range(1000)]
+        async with Server(ServiceSettings(listen=f"unix:{tmp_path}/s")) as server:
+            await server.serve_until_signal(look)
+        assert loaded
+
+    async def look() -> None:
+        frozen.append(gc.get_freeze_count())
+        raise OSError("it has looked")
 
     before = gc.get_freeze_count()
-    run(service)
+    with pytest.raises(SystemExit):
+        run(service)
     assert frozen[0] > before
+    assert frozen[1] >= frozen[0] + 1000
     assert gc.get_freeze_count() <= before

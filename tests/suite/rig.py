@@ -179,7 +179,9 @@ async def one_process(
 ) -> AsyncIterator[Suite]:
     """Runs the suite of one process; the arguments are those of `running`."""
     path = _pool_file(folder, entries, pool)
-    settings = whole().model_validate({"pool": path, "listen": f"unix:{folder}/router.sock", **router})
+    # To read the artifact would be most of a test's time.
+    own = {"pool": path, "listen": f"unix:{folder}/router.sock", "artifact": folder / "none"}
+    settings = whole().model_validate({**own, **router})
     async with AsyncExitStack() as stack:
         channels = Channels()
         stack.push_async_callback(channels.close)

@@ -24,7 +24,7 @@ from tests.upstreams.upstream import Behaviour, Exchange, Upstream
 
 # The grace is longer than any test: only those about stragglers cut it short.
 PATIENT = {"boot_grace_seconds": 600.0, "aggregator": "best", "quorum": 0.6}
-QUICK = {"boot_grace_seconds": 0.05}
+QUICK: dict[str, Any] = {"boot_grace_seconds": 0.05}
 ONCE = {"retries": 0, "max_response_bytes": 65536}
 GOOD = "The capital is Paris, of course."
 OTHER = "It is the city of Lyon, I think."
@@ -271,8 +271,8 @@ async def test_a_streamed_candidate_that_fails_is_gone_on_from_and_no_piece_come
         Upstream(behaviours.model(text)) as second,
         running(
             folder,
-            entry("first", first.base_url, limits=ONCE, prior=0.9),
-            entry("second", second.base_url),
+            entry("first", first.base_url, limits=ONCE, prior=0.9, abilities=["prefill"]),
+            entry("second", second.base_url, abilities=["prefill"]),
             router=PATIENT | CUT,
         ) as suite,
     ):

@@ -72,7 +72,7 @@ def test_python_finds_what_it_is_to_run(command: Command) -> None:
 @pytest.mark.parametrize("command", [each for each in EVERY if each.words[0] != "lightrouter"], ids=str)
 def test_the_files_that_a_command_names_are_there(command: Command) -> None:
     for word in command.words:
-        if re.match(r"(helm|deploy|protos|tests)/", word):
+        if re.match(r"(examples|helm|deploy|protos|tests)/", word):
             assert (ROOT / word).exists()
 
 

@@ -27,6 +27,7 @@ from lightrouter.v1.chat_pb2 import (
     Part,
     Tool,
     ToolChoice,
+    ToolMode,
 )
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_ABILITY_MISSING, ERROR_REASON_INVALID_REQUEST
 from lightrouter.v1.ledger_pb2 import (
@@ -286,13 +287,46 @@ async def test_one_that_breaks_the_schema_is_asked_once_more_with_the_fault(fold
     assert len(answer.ledger.entries) == 2
 
 
-async def test_prose_is_never_a_schema_answer(folder: Path) -> None:
-    prose = "I would rather tell you a story about Oslo."
+PROSE = "I would rather tell you a story about Oslo, which is a long one."
+REQUIRED = OutputSpec(tools=[WEATHER, TIME], tool_choice=ToolChoice(mode=ToolMode.TOOL_MODE_REQUIRED))
+# Each fits so far, and shows its fault only at its end.
+LATE = '{"city": "Oslo, which is the capital of Norway", "days": 3.5}'
+UNFORMED = [
+    ("prose", FORM, text(PROSE)),
+    ("not a number", FORM, text('{"city": "Oslo", "days": NaN}')),
+    ("text in place of a call", REQUIRED, text(PROSE)),
+    ("arguments with a fault at their end", TOOLS, call(LATE)),
+    ("arguments without an end", TOOLS, [*call(OSLO)[:-2], delta(finish="tool_calls")]),
+    ("arguments with a fault, where one is required", REQUIRED, call(LATE)),
+]
+
+
+@pytest.mark.parametrize(("name", "output", "bad"), UNFORMED, ids=[row[0] for row in UNFORMED])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_what_lacks_the_form_is_never_a_whole_answer(
+    folder: Path, name: str, output: OutputSpec, bad: list[Piece], streamed: bool
+) -> None:
     async with AsyncExitStack() as stack:
-        suite, _ = await suite_of(stack, folder, always(text(prose)), always(text(prose)))
-        answer = await suite.complete(asked(output=FORM))
-    assert DEGRADED_REASON_FORM_NOT_MET in reasons(answer)
+        suite, _ = await suite_of(stack, folder, always(bad), always(bad))
+        answer = await answered(suite, asked(output=output), streamed=streamed)
+    assert DEGRADED_REASON_FORM_NOT_MET in reasons(answer) or name == "arguments without an end"
     assert answer.finish_reason == FINISH_REASON_UNKNOWN
+
+
+@pytest.mark.parametrize(("name", "output", "bad"), UNFORMED, ids=[row[0] for row in UNFORMED])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_what_lacks_the_form_is_replaced_by_what_has_it(
+    folder: Path, name: str, output: OutputSpec, bad: list[Piece], streamed: bool
+) -> None:
+    good = text(OSLO) if output is FORM else call(OSLO)
+    async with AsyncExitStack() as stack:
+        suite, _ = await suite_of(stack, folder, always(bad), always(good))
+        answer = await answered(suite, asked(output=output, k=1, margin=0.0), streamed=streamed)
+    said = answer.text if output is FORM else answer.tool_calls[0].arguments
+    assert json.loads(said) == {"city": "Oslo"}
+    assert answer.finish_reason in {FINISH_REASON_STOP, FINISH_REASON_TOOL_CALLS}
+    assert list(answer.candidates) == ["b"]
+    assert DEGRADED_REASON_FORM_NOT_MET not in reasons(answer)
 
 
 IMAGE = ChatMessage(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lightrouter.pool.file import parse
-from tests.readme import DOCS, DOCUMENTS, README, ROOT, anchors, blocks, lines, links
+from tests.readme import DOCS, DOCUMENTS, README, ROOT, anchors, blocks, links
 from tools import reference
 
 LINKS = [(document, target) for document in DOCUMENTS for target in links(document)]
@@ -51,16 +51,9 @@ def test_a_pool_file_that_is_shown_is_valid(pool: str, tmp_path: Path) -> None:
     assert parse(pool.encode(), tmp_path / "pool.yaml").entries
 
 
-def test_the_plugins_that_are_installed_are_those_of_the_go_client() -> None:
-    required = (ROOT / "tests" / "clients" / "go" / "go.mod").read_text(encoding="utf-8")
-    text = " ".join(lines(DOCS / "clients.md"))
-    assert f"protoc-gen-go@{re.findall(r'protobuf (v[0-9.]+)', required)[0]}" in text
-    assert f"protoc-gen-go-grpc@{re.findall(r'protoc-gen-go-grpc (v[0-9.]+)', required)[0]}" in text
-
-
-def test_buf_is_given_the_protovalidate_of_the_go_client() -> None:
+def test_buf_is_given_the_protovalidate_of_the_go_example() -> None:
     (commit,) = re.findall(r"commit: (\w{12})", (ROOT / "buf.lock").read_text(encoding="utf-8"))
-    assert f"-{commit}." in (ROOT / "tests" / "clients" / "go" / "go.mod").read_text(encoding="utf-8")
+    assert f"-{commit}." in (ROOT / "examples" / "go" / "go.mod").read_text(encoding="utf-8")
 
 
 def test_the_reference_is_that_of_the_code() -> None:

@@ -41,7 +41,7 @@ class Element:
 def descriptors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Returns a file with the descriptors that the protos import."""
     path = tmp_path_factory.mktemp("protos") / "validate.binpb"
-    path.write_bytes(protos.validate_descriptors())
+    path.write_bytes(protos.imported_descriptors())
     return path
 
 

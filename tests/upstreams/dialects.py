@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Final, NamedTuple
 from tests.upstreams.upstream import Behaviour, Exchange, Request
 
 MODEL: Final = "model-as-the-provider-names-it"
+# Of hidden reasoning, which the provider wants back.
+SIGNATURE: Final = "c2ln"
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ class AnthropicDialect(Dialect):
     finishes: ClassVar = {"stop": "end_turn", "length": "max_tokens", "filter": "refusal", "pause": "pause_turn"}
 
     def document(self, said: Said) -> dict[str, Any]:
-        thoughts = [{"type": "thinking", "thinking": "".join(said.thoughts), "signature": "c2ln"}]
+        thoughts = [{"type": "thinking", "thinking": "".join(said.thoughts), "signature": SIGNATURE}]
         calls = [self._call(call, json.loads(call.arguments)) for call in said.calls]
         return {
             **self._message(said.counts),
@@ -218,7 +220,7 @@ class AnthropicDialect(Dialect):
             yield self._event("content_block_start", index=index, content_block=block)
             for thought in said.thoughts:
                 yield self._delta(index, "thinking_delta", thinking=thought)
-            yield self._delta(index, "signature_delta", signature="c2ln")
+            yield self._delta(index, "signature_delta", signature=SIGNATURE)
             yield self._event("content_block_stop", index=index)
             index += 1
         yield self._event("content_block_start", index=index, content_block={"type": "text", "text": ""})
@@ -329,7 +331,7 @@ class GeminiDialect(Dialect):
             {"functionCall": {"name": call.name, "args": json.loads(call.arguments)}} for call in said.calls
         ]
         if calls:
-            calls[0]["thoughtSignature"] = "c2ln"
+            calls[0]["thoughtSignature"] = SIGNATURE
         return calls
 
     def _chunk(self, parts: Sequence[object], finish: str = "", counts: Counts | None = None) -> dict[str, Any]:

@@ -204,7 +204,6 @@ class Engine:
         learned = self.provider_state.learned
         run = GenerationRun(entry, self._prices, planned, learned.quirks, stage, observer, streamed=streamed)
         run.last_resort = generation.last_resort
-        run.continues_prefills = learned.continues_prefills
         self._running += 1
         self._idle.clear()
         return run
@@ -248,6 +247,8 @@ class Engine:
                     works = error.works
                     if deltas and run.has_output:
                         raise
+                    if run.is_doubtful and run.info.accepted is not None:
+                        self.provider_state.learned.prefill_doubtful(run.info.accepted)
                     if trials.try_next(error.remedies):
                         run.retry(error, 0.0)
                         continue

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from lightrouter.adapter.quirks import Remedy
+from lightrouter.adapter.quirks import PREFILL, Quirks, Remedy
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
@@ -97,6 +97,18 @@ def key_refused(status: int | None, detail: str) -> UpstreamError:
     """Returns the error for an API key that the provider refuses."""
     said = "" if status is None else f" (HTTP {status})"
     return unauthenticated(_sentence(f"the provider refused the candidate's API key{said}", detail))
+
+
+def doubtful() -> UpstreamError:
+    """Returns the error for a reply to a prefill that may be a new text. The text is written anew then."""
+    error = UpstreamError(
+        Code.UNAVAILABLE,
+        ErrorReason.ERROR_REASON_UPSTREAM_MALFORMED,
+        "the provider did not show that it goes on from the first part of the text",
+        works=True,
+    )
+    error.remedies = (Remedy(PREFILL, Quirks(refuses_prefill=True), named=True, once=True),)
+    return error
 
 
 def rejected(status: int | None, detail: str, *, works: bool | None = None) -> UpstreamError:
@@ -194,8 +206,8 @@ def by_status(status: int, detail: str, retry_after: float | None) -> UpstreamEr
         return rate_limited(retry_after, detail)
     if status >= 500:
         return failed(status, detail, retry_after)
-    if status in {408, 409, 425, 499}:
-        # After these statuses the same request may pass a little later.
+    if status in {408, 409, 424, 425, 499}:
+        # After these statuses the same request may pass a little later; Bedrock's 424 is a failure of the model.
         return failed(status, detail, retry_after)
     return rejected(status, detail, works=None if status in _OF_A_REQUEST else False)
 

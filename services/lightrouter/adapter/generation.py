@@ -14,7 +14,7 @@ from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.providers.finish_reasons import less_whole
 from lightrouter.adapter.quirks import Quirks
 from lightrouter.adapter.telemetry import CallObserver
-from lightrouter.adapter.text.anew import begins_with_word, clearly_continues, is_unread, is_written_anew
+from lightrouter.adapter.text.anew import clearly_continues, is_read, is_unread, is_written_anew
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.adapter.text.continuation import encode
 from lightrouter.adapter.text.opening import PrefillUse
@@ -23,12 +23,11 @@ from lightrouter.pool.choices import ContinuationStyle
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.errors import ServiceError, Spent
 from lightrouter.runtime.ledger import cost_nanousd, duration
-from lightrouter.runtime.messages import text_of
 from lightrouter.runtime.tokens import estimate_tokens, message_characters, output_texts, output_tokens
 from lightrouter.runtime.toolcalls import ToolCalls, calls_text, is_whole
 from lightrouter.v1.adapter_pb2 import GenerationResult
 from lightrouter.v1.candidate_pb2 import Prices
-from lightrouter.v1.chat_pb2 import FinishReason, Role, ToolCall, Usage
+from lightrouter.v1.chat_pb2 import FinishReason, ToolCall, Usage
 from lightrouter.v1.ledger_pb2 import Stage
 
 _UNSPECIFIED: Final = FinishReason.FINISH_REASON_UNSPECIFIED
@@ -53,7 +52,6 @@ class GenerationRun:
         info: The facts of this attempt's reply.
         stage: The stage that asks.
         last_resort: Whether the router has no other candidate left; circuit and backoff let the call pass then.
-        continues_prefills: Whether the provider is known to continue prefills.
     """
 
     def __init__(
@@ -96,7 +94,7 @@ class GenerationRun:
         self._heard: float | None = None
         self.is_paused = False
         self.checkpoint: GenerationResult | None = None
-        self.last_resort = self.continues_prefills = False
+        self.last_resort = False
 
     @property
     def restarted(self) -> bool:
@@ -110,7 +108,8 @@ class GenerationRun:
         if not self.plan.request.has_prefill or use is None:
             return None
         if use is PrefillUse.CONTINUED:
-            return False if clearly_continues(self.plan.request.prefill, self.text) else None
+            clear = not self.plan.trusted or clearly_continues(self.plan.request.prefill, self.text)
+            return False if clear else None
         return use is PrefillUse.RESTARTED
 
     @property
@@ -120,6 +119,11 @@ class GenerationRun:
         if counted.estimated or clearly_continues(prefill, self.text):
             return False
         return is_unread(min(before.tokens, estimate_tokens(prefill)), before.prompt_tokens, counted.input_tokens)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the reply may continue the prefill and nothing shows it."""
+        return self._transcript.is_doubtful
 
     @property
     def attempts(self) -> int:
@@ -199,6 +203,9 @@ class GenerationRun:
             self._first = self._heard
         parts = self._cut.parts(raw, self.info)
         delta = self._settled(parts[0])
+        if self.is_doubtful and (len(parts) > 1 or not self.plan.resume_state.prompt_tokens):
+            # After the checkpoint there is no other attempt, and without an earlier count the last one tells nothing.
+            raise faults.doubtful()
         if len(parts) == 1 or self._cut.reached == _STOP:
             return (delta,)
         self.checkpoint = self._at_checkpoint()
@@ -217,12 +224,15 @@ class GenerationRun:
         """Ends the text; returns its last part.
 
         Raises:
-            UpstreamError: The model wrote neither text nor reasoning (EMPTY_OUTPUT).
+            UpstreamError: The model wrote neither text nor reasoning (EMPTY_OUTPUT), or nothing shows that it goes on
+                from the prefill.
         """
         finish = self._ending()
         # No text is no error after a limit (a provider may hide the reasoning that used it up) or after a prefill
         # (the model may have had no more to say).
-        last = self._transcript.end(cut=finish == _LENGTH)
+        last = self._transcript.end(cut=finish == _LENGTH, read=self._read())
+        if self.is_doubtful:
+            raise faults.doubtful()
         # The text that was held back stands behind the stop text.
         last = self._kept(TextDelta("", "") if self.is_cut and finish == _STOP else self._cut.before_stop(last))
         if self._transcript.blank and finish != _LENGTH and not self.plan.request.has_prefill:
@@ -235,17 +245,21 @@ class GenerationRun:
         self._finish = finish
         return last
 
+    def _read(self) -> bool | None:
+        """Returns whether the model went on from the prefill, by the provider's counts; None if they do not tell."""
+        before, counted = self.plan.resume_state, self._reported()
+        if counted is None or counted.estimated:
+            return None
+        if is_read(before.tokens, before.prompt_tokens, counted.input_tokens):
+            return True
+        return False if self.prefill_is_unread else None
+
     def _is_written_anew(self) -> bool:
         request = self.plan.request
         if not request.prefill.strip() or self._entry.continuation is ContinuationStyle.RAW:
             # Nothing ignores a raw prompt.
             return False
-        prompt = next(
-            (text_of(message) for message in reversed(request.messages) if message.role == Role.ROLE_USER), ""
-        )
-        if self.prefill_is_unread or is_written_anew(request.prefill, self.text):
-            return True
-        return not self.continues_prefills and begins_with_word(request.prefill, self.text, prompt)
+        return self.prefill_is_unread or is_written_anew(request.prefill, self.text)
 
     def _ending(self) -> FinishReason.ValueType:
         """Returns why the text ended: UNKNOWN if the provider gives no reason, unless the limit was reached."""
@@ -355,7 +369,9 @@ class GenerationRun:
         return self._reported() or self._estimate()
 
     def _reported(self) -> Usage | None:
-        """Returns the tokens of this attempt by the provider's count so far."""
+        """Returns the tokens of this attempt by the provider's count so far; None if it has given none."""
+        if not self.info.usage:
+            return None
         request, transcript = self.plan.request, self._transcript
         written = usage.Written(
             prompt=sum(message_characters(message) + len(message.state) for message in request.messages)

@@ -53,6 +53,9 @@ class Inflater:
             chunk = self._begin
             self._unpack = zlib.decompressobj(_BY_HEAD if _has_head(chunk) else _BARE)
         while chunk:
+            if self._unpack.eof and not chunk.strip(b"\0"):
+                # gzip(1) ignores zeros behind the end, too.
+                return
             if self._unpack.eof:
                 # gzip allows several members in one body.
                 self._unpack = zlib.decompressobj(_BY_HEAD)

@@ -11,6 +11,12 @@ PREFILL: Final = "prefill"
 """The feature of a request that ends with a turn of the assistant, from which the model goes on."""
 SYSTEM: Final = "system role"
 """The feature of a request with a system message."""
+REASONING: Final = "reasoning_content"
+"""The hidden reasoning that DeepSeek and Kimi want with a tool call."""
+SIGNATURE: Final = "thought_signature"
+"""The signature that Gemini wants with a tool call."""
+WITHOUT: Final = "tool calls without "
+"""Stands before what a provider wants with each tool call."""
 BOTH: Final = "top_p with temperature"
 """Stands for `top_p` in a request that has `temperature` too."""
 
@@ -19,7 +25,7 @@ _TURNS: Final = "turns that do not alternate"
 # Choices: the extra attempts of one call that looks for an accepted form of its request, and the guesses among them.
 _MOST_TRIES: Final = 7
 _MOST_SINGLE_GUESSES: Final = 5
-# A choice: one reply that starts anew may be chance.
+# A choice: one reply that starts anew, or does not show that it goes on, may be chance.
 _IGNORED_IN_A_ROW: Final = 2
 # A choice: the single values that are remembered as refused. Callers choose values; the oldest is forgotten first.
 _MOST_VALUES: Final = 16
@@ -45,6 +51,8 @@ class Quirks:
     """Whether turns strictly alternate: consecutive turns of one role are joined, empty ones left out."""
     refuses_prefill: bool = False
     """Whether the model cannot go on from a prefill, so that it writes the text anew."""
+    fills: frozenset[str] = frozenset()
+    """What a tool call gets a stand-in for if its author's state is not there: `REASONING` or `SIGNATURE`."""
 
     def __or__(self, other: Quirks) -> Quirks:
         """Returns the quirks that satisfy both."""
@@ -57,14 +65,17 @@ class Quirks:
             merges_system=self.merges_system or other.merges_system,
             merges_turns=self.merges_turns or other.merges_turns,
             refuses_prefill=self.refuses_prefill or other.refuses_prefill,
+            fills=self.fills | other.fills,
         )
 
     @classmethod
     def stated(cls, refuses: Iterable[str]) -> Self:
         """Returns the quirks that a pool entry states, in the words of `described`."""
         words = frozenset(refuses)
-        others = {PREFILL, SYSTEM, _TURNS}
+        fills = {name for name in (REASONING, SIGNATURE) if f"{WITHOUT}{name}" in words}
+        others = {PREFILL, SYSTEM, _TURNS, *(f"{WITHOUT}{name}" for name in fills)}
         return cls(
+            fills=frozenset(fills),
             refused=words - others,
             merges_system=SYSTEM in words,
             merges_turns=_TURNS in words,
@@ -80,6 +91,7 @@ class Quirks:
         said = set(self.refused)
         said |= {PREFILL} if self.refuses_prefill else set()
         said |= {SYSTEM} if self.merges_system else set()
+        said |= {f"{WITHOUT}{name}" for name in self.fills}
         said |= {_TURNS} if self.merges_turns else set()
         said |= {"the entry's max_tokens_field"} if self.other_max_tokens else set()
         said |= {f"fewer than {self.least_tokens} tokens"} if self.least_tokens else set()
@@ -101,6 +113,8 @@ class Remedy:
     """The quirks that avoid the feature."""
     named: bool = False
     """Whether the provider named the feature; if not, it is a guess."""
+    once: bool = False
+    """Whether it helps this call and teaches nothing."""
 
 
 def one_value(name: str, value: object) -> str:
@@ -129,7 +143,7 @@ class LearnedQuirks:
     def accepted(self, features: frozenset[str], remedies: list[Remedy]) -> None:
         """Records that the provider accepted a request with `features` after `remedies`."""
         for remedy in remedies:
-            if remedy.named or not self.has_accepted(remedy.feature):
+            if not remedy.once and (remedy.named or not self.has_accepted(remedy.feature)):
                 self._learn(remedy.quirks)
         self._accepted |= features
 
@@ -139,6 +153,11 @@ class LearnedQuirks:
         self._ignored = self._ignored + 1 if ignored else 0
         if self._ignored >= _IGNORED_IN_A_ROW or (ignored and certain):
             self._learn(Quirks(refuses_prefill=True))
+
+    def prefill_doubtful(self, features: frozenset[str]) -> None:
+        """Records that the provider accepted `features`, and that its reply to a prefill did not show what it is."""
+        self.accepted(features, [])
+        self.prefill_ignored(True)
 
     def _learn(self, quirks: Quirks) -> None:
         known = set(self.quirks.described())

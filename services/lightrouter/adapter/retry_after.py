@@ -18,10 +18,9 @@ _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART: Final = re.compile(r"(\d+\.?\d*|\.\d+) ?(ms|[smhd])(?![a-z])")
 _DURATION: Final = re.compile(rf"(?:{_PART.pattern} ?)+")
-_WORDS: Final = re.compile(
-    r"(?i)(?:again|retry|retrying|wait)(?: again)?(?: in| after| for)?:? "
-    r"(\d+(?:\.\d+)?) ?(milliseconds?|seconds?|secs?|minutes?|mins?|hours?)\b"
-)
+_SPELT: Final = r"(\d+(?:\.\d+)?) ?(milliseconds?|seconds?|secs?|minutes?|mins?|hours?)\b"
+_SPELT_OUT: Final = re.compile(_SPELT)
+_WORDS: Final = re.compile(rf"(?i)(?:again|retry|retrying|wait)(?: again)?(?: in| after| for)?:? {_SPELT}")
 _COMPACT_WORDS: Final = re.compile(r"(?i)(?:again|retry) (?:in|after) ((?:\d+(?:\.\d+)?(?:ms|[hms]))+)(?![a-z])")
 # Headers with the time at which a limit is full again, each with the header of what is left of that limit.
 _RESETS: Final = (
@@ -37,6 +36,9 @@ _RESETS: Final = (
     ("ratelimit-reset", "ratelimit-remaining"),
 )
 _RATE_LIMIT: Final = re.compile(r"(?i)\b(?:reset|t)=(\d+(?:\.\d+)?)")
+
+# `estimated_time` is Hugging Face's, for a model that loads.
+_WAIT_MEMBERS: Final = ("retry_after", "retryAfter", "retryDelay", "retry_delay", "estimated_time")
 
 Now = Callable[[], datetime]
 
@@ -54,9 +56,11 @@ def wait_from_headers(header: Callable[[str], str], *, limited: bool, now: Now =
             reply.
         now: Returns the current time.
     """
-    milliseconds = _number(header("retry-after-ms"))
-    asked = [seconds(header("retry-after"), now), None if milliseconds is None else milliseconds / 1000]
-    said = [_bounded(wait) for wait in asked if wait is not None]
+    asked = [seconds(header("retry-after"), now)]
+    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
+        milliseconds = _number(header(name).lower().removesuffix("ms"))
+        asked.append(None if milliseconds is None else _bounded(milliseconds / 1000))
+    said = [wait for wait in asked if wait is not None]
     if said or not limited:
         return max(said, default=None)
     return _until_reset(header, now)
@@ -64,7 +68,7 @@ def wait_from_headers(header: Callable[[str], str], *, limited: bool, now: Now =
 
 def wait_from_members(error: Mapping[str, object], now: Now = _utc_now) -> float | None:
     """Returns the seconds that the members of an error object ask for, at most a day; None if they ask for nothing."""
-    found: list[object] = [error.get(name) for name in ("retry_after", "retryAfter", "retryDelay", "retry_delay")]
+    found: list[object] = [error.get(name) for name in _WAIT_MEMBERS]
     milliseconds = error.get("retry_after_ms")
     if milliseconds is not None:
         found.append(f"{milliseconds}ms")
@@ -86,9 +90,7 @@ def wait_from_words(words: str) -> float | None:
     if compact := _COMPACT_WORDS.search(words):
         return _duration(compact[1].lower())
     if spelt := _WORDS.search(words):
-        unit = spelt[2].lower()
-        factor = 0.001 if unit.startswith("mill") else _UNITS[unit[0]]
-        return _bounded(float(spelt[1]) * factor)
+        return _spelt(spelt)
     return None
 
 
@@ -103,7 +105,19 @@ def seconds(value: str, now: Now = _utc_now) -> float | None:
         return _from_number(number, now)
     if _DURATION.fullmatch(value.lower()):
         return _duration(value.lower())
+    if spelt := _SPELT_OUT.fullmatch(value.lower()):
+        return _spelt(spelt)
+    several = [_number(each) for each in value.split(",")]
+    # The header may come twice, from the provider and from a proxy before it.
+    numbers = [each for each in several if each is not None]
+    if len(numbers) > 1 and len(numbers) == len(several):
+        return _from_number(max(numbers), now)
     return _until(value, now)
+
+
+def _spelt(found: re.Match[str]) -> float:
+    unit = found[2].lower()
+    return _bounded(float(found[1]) * (0.001 if unit.startswith("mill") else _UNITS[unit[0]]))
 
 
 def _of_member(value: object, now: Now) -> float | None:

@@ -167,6 +167,8 @@ def _output(counts: Mapping[str, object], prompt: int) -> _Output | None:
     visible = _count(counts, _OUTPUT)
     reasoning = _detail(counts, _OUTPUT_DETAILS, "reasoning_tokens")
     if reasoning == 0:
+        reasoning = _detail(counts, _OUTPUT_DETAILS, "thinking_tokens")
+    if reasoning == 0:
         reasoning = _count(counts, ("reasoning_tokens",), missing=0)
     total = _count(counts, ("total_tokens",), missing=0)
     if reasoning is None or total is None:

@@ -16,7 +16,11 @@ _MOST_WORDS: Final = 200
 
 
 class OutputForm:
-    """Tells the faults of answers to a request by the request's tools and JSON form."""
+    """Tells the faults of answers to a request by the request's tools and JSON form.
+
+    Attributes:
+        must_call: Whether the answer has to call a tool.
+    """
 
     def __init__(self, output: OutputSpec, field: str) -> None:
         """Reads the schemas of `output`, the request's `field`.
@@ -39,7 +43,7 @@ class OutputForm:
             raise invalid(f"{field}.tool_choice.name", f"{choice.name} is not one of the request's tools")
         if choice.mode == ToolMode.TOOL_MODE_REQUIRED and not self._tools:
             raise invalid(f"{field}.tool_choice.mode", "REQUIRED needs tools, and the request has none")
-        self._must_call = choice.HasField("name") or choice.mode == ToolMode.TOOL_MODE_REQUIRED
+        self.must_call = choice.HasField("name") or choice.mode == ToolMode.TOOL_MODE_REQUIRED
         self._has_form = output.WhichOneof("format") is not None
         self._schema: Any = None
         if output.HasField("json_schema"):
@@ -63,12 +67,12 @@ class OutputForm:
         """Returns what is wrong with an answer, in words that may follow "the answer"; empty if nothing is."""
         if calls:
             return next(filter(None, map(self._fault_of_call, calls)), "")
-        if self._must_call:
+        if self.must_call:
             return "calls no tool, and has to"
         if not self._has_form:
             return ""
         try:
-            value = json.loads(text)
+            value = _loaded(text)
         except (ValueError, RecursionError):
             return "is no JSON"
         if not isinstance(value, dict) and self._schema is None:
@@ -91,7 +95,7 @@ class OutputForm:
         if call.name not in self._tools:
             return f"calls {call.name[:64]!r}, which is no tool of the request"
         try:
-            arguments = json.loads(call.arguments or "{}")
+            arguments = _loaded(call.arguments or "{}")
         except (ValueError, RecursionError):
             return f"calls {call.name} with arguments that are no JSON"
         fault = _fault(self._tools[call.name], arguments)
@@ -116,6 +120,15 @@ class OutputForm:
                 # An object or a list may lack its end.
                 return True
         return False
+
+
+def _loaded(text: str) -> Any:
+    """Returns the value in a JSON text; `NaN` and `Infinity` are none, although Python reads them."""
+    return json.loads(text, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(constant)
 
 
 def _fits(known: Any, schema: Any, value: object) -> bool:

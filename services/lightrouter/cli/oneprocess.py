@@ -11,7 +11,7 @@ from pathlib import Path
 from lightrouter.adapter.faults import EntryError
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.suite import Suite, SuiteOptions
-from lightrouter.runtime.rpc.server import AddressUnavailableError, Server, sentence_of
+from lightrouter.runtime.rpc.server import AddressUnavailableError, Server, keep_what_is_loaded, sentence_of
 from lightrouter.runtime.rpc.service import connected
 from lightrouter.runtime.security.auth import TokensFileError
 from lightrouter.runtime.security.tls import TlsError
@@ -58,6 +58,7 @@ class OneProcess(Suite):
         watches = (*suite.watches, self._server.watch_itself)
         self._tasks = [asyncio.create_task(watch()) for watch in watches]
         await suite.router.begin()
+        keep_what_is_loaded()
         return self._server.address
 
     async def _stop(self) -> None:

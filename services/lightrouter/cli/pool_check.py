@@ -143,7 +143,8 @@ async def find(entry: CandidateEntry) -> Finding:
     can: list[AbilityName] = []
     if entry.continuation is not ContinuationStyle.RAW:
         can = await abilities(lambda generation: _answer(entry, generation))
-        can += [each for each in entry.abilities or () if each not in ASKED_FOR]
+        can += [each for each in entry.abilities or () if each not in (*ASKED_FOR, AbilityName.PREFILL)]
+        can += [AbilityName.PREFILL] if found is not ContinuationStyle.NONE else []
     return Finding(found, any(trial.info.texts > 1 for trial in trials), counts, refuses, can)
 
 
@@ -186,7 +187,8 @@ class _Trial:
     @classmethod
     async def of(cls, entry: CandidateEntry, style: ContinuationStyle, begun: str = "") -> _Trial:
         """Asks as the adapter does, with every option of a request, and lets the model go on from `begun`."""
-        entry = entry.model_copy(update={"continuation": style})
+        # The words of the task show what becomes of the first part, so the adapter need not judge it.
+        entry = entry.model_copy(update={"continuation": style, "abilities": (AbilityName.PREFILL,)})
         watched = _Watched(build_provider(entry))
         engine = build_engine(entry, watched)
         messages = [

@@ -14,9 +14,9 @@ from lightrouter.pool.schema import MOST_MODEL_CHARACTERS
 
 _MILLION: Final = 1_000_000
 _PRICE_NAMES: Final = (
-    ("input", ("prompt", "input")),
-    ("cached_input", ("input_cache_read", "cached_input")),
-    ("output", ("completion", "output")),
+    ("input", ("prompt", "input", "input_tokens")),
+    ("cached_input", ("input_cache_read", "cached_input", "cache_read_tokens")),
+    ("output", ("completion", "output", "output_tokens")),
 )
 # Kinds of models that write text, as Together, Fireworks and others name them in `type`.
 _TEXT_KINDS: Final = frozenset({"chat", "language", "code", "text", "llm", "model", "vlm", "text-generation"})
@@ -26,7 +26,10 @@ _NO_CHAT: Final = re.compile(
     r"|minilm|\baqa\b|orpheus|playai|davinci-002|babbage-002|-audio-|parakeet|kokoro|-image\b|\bclip\b|mpnet|colbert"
     r"|sentence-t|shieldgemma|gpt-audio|\bcanary\b|\bbark\b|\bsonic-\d|\beleven_|recraft|ideogram|playground-v"
     r"|\bwanx?-?\d|\bkling\b|hailuo|\bvoyage-|paraformer|cosyvoice|sensevoice|melotts|deepgram|\blyria\b|seedream"
-    r"|seedance|cogview|cogvideo|\binstructor-|\bada-002|roberta|\bstt\b|text2vec|\bm3e\b|\buae-"
+    r"|seedance|cogview|cogvideo|\binstructor-|\bada-002|roberta|\bstt\b|text2vec|\bm3e\b|\buae-|\basr\b|\bt2[isv]\b"
+    r"|\bi2v\b|\bkolors\b|livetranslate"
+    # These write text, but not at /chat/completions.
+    r"|gpt-3\.5-turbo-instruct|deep-research|computer-use|\bo\d-pro\b|\bgpt-5(?:\.\d)?-pro\b|\bcodex-mini"
 )
 # These accept max_completion_tokens and refuse max_tokens.
 _REASONS: Final = re.compile(r"(?i)(?:^|/)(?:o\d(?:$|[-.])|gpt-[5-9](?:$|[-.]))")
@@ -74,7 +77,7 @@ def models(document: object, api: str = "openai") -> Iterator[ServedModel]:
                 id=name,
                 owned_by=owner if isinstance(owner, str) else "",
                 context_window=_context_window(item),
-                prices=_prices(item.get("pricing")),
+                prices=_prices(item.get("pricing") or _nested(item).get("pricing")),
                 chats=_chats(name, item),
                 abilities=abilities(name, item, api),
                 efforts=efforts(item),
@@ -109,6 +112,12 @@ def _items(document: object) -> Iterator[Mapping[str, object]]:
 
 def _chats(name: str, item: Mapping[str, object]) -> bool:
     """Returns whether a model writes text, from the list, else from its name."""
+    if item.get("active") is False:
+        # Groq lists models that it no longer serves.
+        return False
+    endpoints = item.get("endpoints")
+    if isinstance(endpoints, list) and endpoints and all(isinstance(each, str) for each in endpoints):
+        return "chat" in endpoints
     methods = item.get("supportedGenerationMethods")
     if isinstance(methods, list):
         return "generateContent" in methods and not _NO_CHAT.search(name)
@@ -131,8 +140,7 @@ def _chats(name: str, item: Mapping[str, object]) -> bool:
 
 
 def _context_window(item: Mapping[str, object]) -> int:
-    meta = item.get("meta")
-    nested = meta if isinstance(meta, dict) else {}
+    nested = _nested(item)
     found = (
         item.get("max_model_len"),  # vLLM
         item.get("context_length"),  # OpenRouter, Together, Fireworks
@@ -140,21 +148,30 @@ def _context_window(item: Mapping[str, object]) -> int:
         item.get("max_context_length"),  # Mistral, LM Studio
         item.get("max_input_tokens"),  # Anthropic
         item.get("inputTokenLimit"),  # Gemini
+        item.get("context_size"),  # Novita
+        nested.get("context_length"),  # DeepInfra
         nested.get("n_ctx"),  # llama.cpp: of one slot, then as trained
         nested.get("n_ctx_train"),
     )
     return next((value for value in found if type(value) is int and 0 < value < 2**40), 0)
 
 
+def _nested(item: Mapping[str, object]) -> Mapping[str, object]:
+    """Returns the members that llama.cpp (`meta`) and DeepInfra (`metadata`) put into an object of their own."""
+    nested = item.get("meta") or item.get("metadata")
+    return nested if isinstance(nested, dict) else {}
+
+
 def _prices(pricing: object) -> Mapping[str, str] | None:
-    """Returns prices per million: OpenRouter's are per token (`prompt`), Together's per million (`input`)."""
+    """Returns prices per million: OpenRouter's are per token (`prompt`), others per million."""
     if not isinstance(pricing, dict):
         return None
     per_token = "prompt" in pricing
     prices: dict[str, str] = {}
     for kind, names in _PRICE_NAMES:
         try:
-            amount = Decimal(str(pricing[names[0] if per_token else names[1]])) * (_MILLION if per_token else 1)
+            name = names[0] if per_token else next((each for each in names[1:] if each in pricing), "")
+            amount = Decimal(str(pricing[name])) * (_MILLION if per_token else 1)
         except (KeyError, InvalidOperation):
             continue
         if amount.is_finite() and 0 <= amount < _MILLION:

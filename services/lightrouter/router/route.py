@@ -296,8 +296,7 @@ class Router:
 
     async def _complete(self, route: RouteContext, ranking: BootRanking, chosen: Sequence[BootResult]) -> Merged:
         """Completes the drafts of the chosen candidates and makes the answer of them."""
-        form = route.admission.form
-        if route.events.wants_text and len(chosen) == 1 and not (form and form.has_form):
+        if route.events.wants_text and len(chosen) == 1 and _can_stream(route, chosen[0]):
             with self._completion(route, chosen):
                 streamed = await stream_completion(route, self._models, chosen[0], ranking.boots)
             return Merged(
@@ -351,6 +350,12 @@ class Router:
         """Traces a stage and records its duration, without that of the stages within it."""
         with route.ledger.staged(stage), spans.traced(self._tracer, name, route.deadline, name) as span:
             yield span
+
+
+def _can_stream(route: RouteContext, chosen: BootResult) -> bool:
+    """Returns whether a draft may go out as it is written: only its end tells whether it is JSON, or calls a tool."""
+    form = route.admission.form
+    return form is None or not (form.has_form or (form.must_call and not chosen.partial.tool_calls))
 
 
 def _decide(route: RouteContext, ranking: BootRanking) -> tuple[Selection, Sequence[BootResult]]:

@@ -1,4 +1,4 @@
-"""Calls within a process, under the rules of calls between services: validated, bounded, and with the same errors."""
+"""Calls within a process, under the rules of calls between services: bounded, and with the same errors."""
 
 from __future__ import annotations
 
@@ -28,12 +28,17 @@ class DirectCalls:
         self._rules = MessageRules()
 
     async def answer(
-        self, request: Message, serve: Callable[[], Coroutine[Any, Any, ResponseType]], deadline: Deadline, what: str
+        self,
+        request: Message | None,
+        serve: Callable[[], Coroutine[Any, Any, ResponseType]],
+        deadline: Deadline,
+        what: str,
     ) -> ResponseType:
         """Returns the response of `serve`.
 
         Args:
-            request: The request, as it would be sent.
+            request: The request, as it would be sent, which is checked; None for one that this process has made of
+                checked parts.
             serve: Serves it.
             deadline: When the call is cut off.
             what: Completes "no time is left to ..." if the deadline has passed.
@@ -43,12 +48,17 @@ class DirectCalls:
         """
         seconds = seconds_left(deadline, what)
         with _errors():
-            self._rules.check(request)
+            if request is not None:
+                self._rules.check(request)
             async with asyncio.timeout(seconds):
                 return await serve()
 
     async def pieces_then_result(
-        self, request: Message, serve: Callable[[], AsyncGenerator[PieceType, None]], deadline: Deadline, what: str
+        self,
+        request: Message | None,
+        serve: Callable[[], AsyncGenerator[PieceType, None]],
+        deadline: Deadline,
+        what: str,
     ) -> AsyncGenerator[PieceType, None]:
         """Yields what `serve` yields; its `result` comes last, after it has ended. Closing the iterator closes it.
 
@@ -57,7 +67,8 @@ class DirectCalls:
         seconds_left(deadline, what)
         result: PieceType | None = None
         with _errors():
-            self._rules.check(request)
+            if request is not None:
+                self._rules.check(request)
             async with aclosing(serve()) as pieces:
                 while True:
                     # For each step: a timeout may not be open while the reader runs.

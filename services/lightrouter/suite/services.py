@@ -12,20 +12,17 @@ from lightrouter.runtime.rpc.models import Models
 from lightrouter.selector.selector import Selector
 from lightrouter.suite.addresses import LocalAddresses
 from lightrouter.suite.calls import DirectCalls
-from lightrouter.v1.adapter_pb2 import (
-    GenerateRequest,
-    GenerateResponse,
-    Generation,
-    StreamGenerateRequest,
-    StreamGenerateResponse,
-)
+from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, StreamGenerateResponse
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
 from lightrouter.v1.candidate_pb2 import ModelTarget
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 
 
 class DirectModels:
-    """The models of adapters in this process. See `runtime.rpc.models.Models`."""
+    """The models of adapters in this process. See `runtime.rpc.models.Models`.
+
+    The conversation is neither copied nor checked again for each of them: it was checked when it came into the process.
+    """
 
     def __init__(self, calls: DirectCalls, engine: Callable[[str], Engine]) -> None:
         """Makes `calls` to what `engine` returns for a candidate's name; it may raise a ServiceError."""
@@ -34,14 +31,11 @@ class DirectModels:
 
     async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
         """Returns the complete text of the model. See `Models.generate`."""
-        request = GenerateRequest(generation=generation)
-        # The request has a copy of the conversation; one is enough while the model writes.
-        del generation
 
         async def serve() -> GenerateResponse:
-            return await self._engine(target.candidate).generate(request.generation, deadline)
+            return await self._engine(target.candidate).generate(generation, deadline)
 
-        return await self._calls.answer(request, serve, deadline, f"ask {target.candidate}")
+        return await self._calls.answer(None, serve, deadline, f"ask {target.candidate}")
 
     def stream(
         self,
@@ -53,13 +47,12 @@ class DirectModels:
         unwatched: bool = False,
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
         """Yields the text as the model writes it, then the result. See `Models.stream`."""
-        request = StreamGenerateRequest(generation=generation, checkpoint_tokens=checkpoint_tokens)
 
         def serve() -> AsyncGenerator[StreamGenerateResponse, None]:
             engine = self._engine(target.candidate)
-            return engine.stream(request.generation, deadline, checkpoint_tokens, unwatched=unwatched, joined=unwatched)
+            return engine.stream(generation, deadline, checkpoint_tokens, unwatched=unwatched, joined=unwatched)
 
-        return self._calls.pieces_then_result(request, serve, deadline, f"ask {target.candidate}")
+        return self._calls.pieces_then_result(None, serve, deadline, f"ask {target.candidate}")
 
 
 class PoolModels:

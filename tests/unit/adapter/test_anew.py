@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.adapter.text.anew import begins_with_word, can_be_judged, clearly_continues, is_unread, is_written_anew
+from lightrouter.adapter.text.anew import clearly_continues, is_read, is_unread, is_written_anew
 
 PREFILL = "The capital of France is Paris. It lies on the river"
 PROMPT = "What is the capital of France? Which river flows through it?"
@@ -82,15 +82,11 @@ ANSWERS = {
         "Row, row, row your boat, gently down the stream. Merrily, merrily, merrily, merrily, life is but a dream.",
     ),
 }
-CUTS = [(prompt, text[:cut], text[cut:]) for prompt, text in ANSWERS.values() for cut in range(1, len(text))]
-
-
-def is_anew(prompt: str, prefill: str, reply: str) -> bool:
-    return is_written_anew(prefill, reply) or begins_with_word(prefill, reply, prompt)
+CUTS = [(text[:cut], text[cut:]) for _, text in ANSWERS.values() for cut in range(1, len(text))]
 
 
 def test_no_rest_of_an_answer_is_called_new_wherever_it_was_cut() -> None:
-    assert [(prefill, rest) for prompt, prefill, rest in CUTS if is_anew(prompt, prefill, rest)] == []
+    assert [(prefill, rest) for prefill, rest in CUTS if is_written_anew(prefill, rest)] == []
 
 
 @pytest.mark.parametrize("script", ANSWERS)
@@ -117,49 +113,35 @@ def test_the_same_answer_once_more_is_new(script: str, put: type[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "prefill", "reply"),
+    ("prefill", "reply"),
     [
-        (PROMPT, PREFILL, "paris is the capital of france"),
-        (PROMPT, PREFILL, "the capital is paris, on the seine"),
-        (PROMPT, PREFILL, "Sure, here it is:\n\n" + PREFILL + " Seine."),
-        (PROMPT, PREFILL, WIDE),
-        ("Почему небо синее?", "Потому что воздух рассея", "небо синее, потому что"),
-        ("Ποια είναι η πρωτεύουσα;", "Πρωτεύουσα είναι η Αθή", "πρωτεύουσα είναι η Αθήνα"),
-        ("ما هي عاصمة فرنسا؟", "المدينة الكبرى هي باري", "عاصمة فرنسا هي باريس"),
-        ("מהי בירת צרפת?", "העיר הגדולה היא פרי", "בירת צרפת היא פריז"),
-        ("फ्रांस की राजधानी क्या है?", "उत्तर है पेरि", "फ्रांस की राजधानी पेरिस है"),
-        ("რომელია საფრანგეთის დედაქალაქი?", "ეს არის პარ", "საფრანგეთის დედაქალაქი პარიზია"),
-        ("法国的首都是哪里\uff1f", "法国的首都是巴黎。这座城", "法国首都是巴黎。这座城市很大。"),
-        ("フランスの首都は\uff1f", "フランスの首都はパリです。", "フランスの首都は、パリです\uff01"),
-        ("", "프랑스의 수도는 파리", "프랑스의 수도는 파리입니다"),
-        ("", "เมืองหลวงของฝรั่งเศสคือปา", "เมืองหลวงของฝรั่งเศส คือปารีส"),
+        (PREFILL, "Sure, here it is:\n\n" + PREFILL + " Seine."),
+        (PREFILL, WIDE),
+        ("法国的首都是巴黎。这座城", "法国首都是巴黎。这座城市很大。"),
+        ("フランスの首都はパリです。", "フランスの首都は、パリです\uff01"),
+        ("프랑스의 수도는 파리", "프랑스의 수도는 파리입니다"),
+        ("เมืองหลวงของฝรั่งเศสคือปา", "เมืองหลวงของฝรั่งเศส คือปารีส"),
     ],
 )
-def test_other_words_than_a_continuation_has(prompt: str, prefill: str, reply: str) -> None:
-    assert is_anew(prompt, prefill, reply)
+def test_other_words_than_a_continuation_has(prefill: str, reply: str) -> None:
+    assert is_written_anew(prefill, reply)
 
 
 @pytest.mark.parametrize(
-    ("prompt", "prefill", "reply"),
+    ("prefill", "reply"),
     [
-        (PROMPT, PREFILL, "bed of the Seine"),
-        (PROMPT, PREFILL, "s Seine and Marne."),
-        (PROMPT, PREFILL, " the capital of france is paris"),
-        (PROMPT, PREFILL, ", the capital of France."),
-        ("Write a script in JavaScript", "It is written in Java", "script and runs"),
-        ("Is the phone good?", "My iPho", "ne is a phone"),
-        ("Give me the name", "call self.get", "name to read it"),
-        ("Give me the name", "call the my_", "name to read it"),
-        ("Read the name", "```\nuser", "name = 1\n```"),
-        ("", "Yes", "Yes. Yes. Yes."),
-        ("", "ha ha ha ha ha ha ha ha ha ha ha ha ha ha", "ha ha ha ha ha ha ha ha ha ha ha ha ha ha ha"),
-        ("", "", "Hello"),
-        (PROMPT, PREFILL, ""),
-        (PROMPT, "Its streets have many tr", "is a part of a word that the prompt has"),
+        (PREFILL, "bed of the Seine"),
+        (PREFILL, " the capital of france is paris"),
+        (PREFILL, ", the capital of France."),
+        ("It is written in Java", "script and runs"),
+        ("Yes", "Yes. Yes. Yes."),
+        ("ha ha ha ha ha ha ha ha ha ha ha ha ha ha", "ha ha ha ha ha ha ha ha ha ha ha ha ha ha ha"),
+        ("", "Hello"),
+        (PREFILL, ""),
     ],
 )
-def test_what_continues(prompt: str, prefill: str, reply: str) -> None:
-    assert not is_anew(prompt, prefill, reply)
+def test_what_continues(prefill: str, reply: str) -> None:
+    assert not is_written_anew(prefill, reply)
 
 
 @pytest.mark.parametrize(
@@ -185,36 +167,43 @@ def test_the_counts_of_a_prefill_that_nobody_read(tokens: int, before: int, now:
 
 
 @pytest.mark.parametrize(
-    ("reply", "clear"),
+    ("tokens", "before", "now", "read"),
     [
-        *((reply, True) for reply in (" Seine.", ", the", "。这", "।", "؟", "\n")),
-        *((reply, False) for reply in ("the", "法国", "**The", "", "# A", "- a")),
+        (8, 40, 48, True),
+        (200, 40, 240, True),
+        # An empty turn stands in its place.
+        (5, 40, 45, False),
+        # The turn was closed, and a new one begun.
+        (200, 40, 241, False),
+        (200, 40, 245, False),
+        (200, 40, 40, False),
+        (200, 0, 200, False),
+        (200, 4000, 52, False),
     ],
 )
-def test_a_reply_that_clearly_continues(reply: str, clear: bool) -> None:
-    assert clearly_continues(PREFILL, reply) == clear
-    assert not clearly_continues(" ", reply)
-
-
-@given(st.text(max_size=200), st.text(max_size=200), st.text(max_size=50))
-def test_any_text_is_judged(prefill: str, text: str, prompt: str) -> None:
-    assert is_anew(prompt, prefill, text) in {False, True}
+def test_the_counts_of_a_prefill_that_the_model_went_on_from(tokens: int, before: int, now: int, read: bool) -> None:
+    assert is_read(tokens, before, now) == read
 
 
 @pytest.mark.parametrize(
-    ("prefill", "tokens", "before", "told"),
+    ("prefill", "reply", "clear"),
     [
-        ("巴黎位于", 4, 0, False),
-        ("Paris 位于。\n", 40, 0, False),
-        ("巴黎位于", 15, 30, False),
-        ("巴黎位于", 16, 30, True),
-        ("巴黎 is on the", 4, 0, True),
-        ("paris ist die", 4, 0, True),
-        ("...", 4, 0, True),
-        ("", 0, 0, True),
+        *((PREFILL, reply, True) for reply in (" Seine.", ", the", "。这", "।", "؟", "\n", ". It", "). It", "?\nNo")),
+        *((PREFILL, reply, False) for reply in ("the", "法国", "**The", "# A", "- a", "\u201cthe", "1", "¿Qué")),
+        # Names begin so, and code does.
+        *((PREFILL, reply, False) for reply in (".NET is", "...well", ":root", "}else", "!important")),
+        *((PREFILL, reply, None) for reply in ("", ".", ")", "),")),
+        # Each text of this provider begins so.
+        *((begun + PREFILL, " paris is it", False) for begun in (" ", "\n\n")),
+        (" ", " Seine.", False),
+        ("", " Seine.", False),
     ],
 )
-def test_in_scripts_without_spaces_only_counts_show_an_ignored_prefill(
-    prefill: str, tokens: int, before: int, told: bool
-) -> None:
-    assert can_be_judged(prefill, tokens, before) is told
+def test_a_reply_that_clearly_continues(prefill: str, reply: str, clear: bool | None) -> None:
+    assert clearly_continues(prefill, reply) is clear
+
+
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_any_text_is_judged(prefill: str, text: str) -> None:
+    assert is_written_anew(prefill, text) in {False, True}
+    assert clearly_continues(prefill, text) in {False, True, None}

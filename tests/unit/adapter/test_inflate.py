@@ -66,6 +66,10 @@ def test_other_encodings_are_refused(encoding: str) -> None:
         Inflater(encoding)
 
 
+def test_zeros_behind_the_end_are_no_body() -> None:
+    assert unpacked("gzip", gzip.compress(TEXT) + b"\0" * 512) == TEXT
+
+
 def test_a_body_that_is_cut_is_no_body() -> None:
     with pytest.raises(UpstreamError, match="ended"):
         unpacked("gzip", gzip.compress(TEXT)[:-9])

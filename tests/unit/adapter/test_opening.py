@@ -145,3 +145,66 @@ def test_pieces_do_not_matter_and_nothing_is_invented(
 def test_no_text_is_given_twice(begun: str, rest: str, size: int) -> None:
     prefill = begun + "Of 16 words."
     assert replied(Opening(prefill), prefill + rest, size)[0] == rest
+
+
+# New texts, put so that nothing of them tells.
+NEW = [
+    "paris it is, on the seine",
+    "sure! paris",
+    "on the seine lies paris",
+    "ver",
+    "the city of light",
+    "seine",
+    "42",
+    "- paris",
+    "`paris`",
+    "Париж стоит на Сене.",
+    "париж",
+    "巴黎位于塞纳河畔",
+    "パリです",
+    "ปารีส",
+    "باريس",
+    "파리",
+    "Paris lies on the Seine.",
+    "PARIS",
+    '{"city": "Paris"}',
+    ".NET runs there",
+    "",
+]
+BEGUN = [
+    PREFILL,
+    PREFILL + ".",
+    "1. one\n2. two\n3",
+    "Это Сена, и на н",
+    "巴黎是法国的首都。它位于",
+    "```\ndef get",
+    "**bold",
+    "x",
+]
+
+
+@pytest.mark.parametrize("prefill", BEGUN)
+@pytest.mark.parametrize("reply", NEW)
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_a_provider_that_is_not_known_to_go_on_must_show_it(prefill: str, reply: str, size: int) -> None:
+    opening = Opening(prefill, trusted=False)
+    out, prefill_use = replied(opening, reply, size)
+    assert (out, prefill_use) in {("", None), (reply, PrefillUse.RESTARTED)}
+    assert opening.is_doubtful == (prefill_use is None)
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+@pytest.mark.parametrize("reply", [" Seine.", ", the Seine.", ". It is long.", ".", "。这", "\n\nThe Seine"])
+def test_a_reply_that_shows_that_it_goes_on_is_given_at_once(reply: str, size: int) -> None:
+    opening = Opening(PREFILL, trusted=False)
+    assert replied(opening, reply, size) == (reply, PrefillUse.CONTINUED)
+
+
+@pytest.mark.parametrize(
+    ("read", "prefill_use"), [(True, PrefillUse.CONTINUED), (False, PrefillUse.RESTARTED), (None, None)]
+)
+def test_counts_end_a_doubt(read: bool | None, prefill_use: PrefillUse | None) -> None:
+    opening = Opening(PREFILL, trusted=False)
+    assert opening.feed("s Seine") == opening.feed(" and Marne") == ""
+    assert opening.end(cut=False, read=read) == ("" if read is None else "s Seine and Marne")
+    assert (opening.prefill_use, opening.is_doubtful) == (prefill_use, read is None)

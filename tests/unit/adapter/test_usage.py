@@ -94,6 +94,7 @@ def details(reasoning: object, **members: object) -> dict[str, object]:
         (counts(output=20, total_tokens=50 + 4, **details(4)), 24, 4, False),
         (counts(output=20, **details(300)), 320, 300, False),
         (counts(output=20, reasoning_tokens=300), 320, 300, False),
+        (counts(output=20, completion_tokens_details={"thinking_tokens": 300}), 320, 300, False),
         # In the total only.
         (counts(prompt=26, output=25, total_tokens=631), 605, 580, False),
         (counts(output=0, total_tokens=631), 601, 601, False),

@@ -190,6 +190,9 @@ def test_a_quoted_value_is_one_line() -> None:
         {"id": "x", "capabilities": {"completion_chat": False}},
         {"id": "x", "architecture": {"output_modalities": ["image"]}},
         {"id": "x", "supports_chat": False},
+        {"id": "x", "active": False},
+        {"id": "x", "endpoints": ["embed"]},
+        {"id": "x", "supportedGenerationMethods": ["embedContent"]},
     ],
 )
 def test_a_model_that_writes_no_text_is_no_candidate(
@@ -213,6 +216,9 @@ def test_a_model_that_writes_no_text_is_no_candidate(
         {"id": "openai/gpt-oss-120b"},
         {"id": "x", "capabilities": {"completion_chat": True}},
         {"id": "influx-chat"},
+        {"id": "x", "active": True},
+        {"id": "x", "endpoints": ["chat", "generate"]},
+        {"id": "x", "endpoints": []},
     ],
 )
 def test_a_model_that_writes_text_is_one(upstream: Upstream, tmp_path: Path, model: Mapping[str, object]) -> None:
@@ -245,14 +251,15 @@ models/text-embedding-004 models/aqa Qwen/Qwen3-Embedding-8B Qwen/Qwen3-Reranker
 wanx2.1-t2i-turbo paraformer-v2 cosyvoice-v1 sensevoice-small fish-speech-1.5 MeloTTS text-moderation-latest
 davinci-002 deepgram/nova-2 lyria-002 seedream-3 seedance-1 cogview-4 cogvideox-3 hunyuan-image sentence-t5
 instructor-xl ada-002 deepset/roberta-base-squad2 bge-reranker-large stt-1 text2vec-large m3e-base
-uae-large-v1
+uae-large-v1 qwen3-asr-flash Kwai-Kolors/Kolors wan2.2-t2v-plus Wan-AI/Wan2.2-I2V-A14B qwen3-livetranslate-flash
+gpt-3.5-turbo-instruct o1-pro gpt-5-pro gpt-5.2-pro o4-mini-deep-research computer-use-preview codex-mini-latest
 """
 CHATS = """
 gpt-4o gpt-4o-2024-08-06 gpt-5-mini o3 claude-sonnet-4 llama3.1:8b mistral-large gemini-2.5-flash
 deepseek-chat qwen3:8b qwen2.5-vl-72b codestral-latest command-r-plus phi-4 gemma-3-27b-it grok-4 sonar-pro
 kimi-k2 glm-4.6 mixtral-8x7b nova-pro voxtral-small-latest openai/gpt-oss-20b nvidia/nemotron-nano
 seed-oss-36b guardian-chat LFM2-1.2B safeguard granite-3.3-8b-instruct gpt-oss-safeguard-20b solar-pro
-wanderer-7b imaginative-13b barkley-7b canaryllm amazon/nova-2-lite imagine-8b
+wanderer-7b imaginative-13b barkley-7b canaryllm o1 o3-mini gpt-5.1-codex gpt-3.5-turbo amazon/nova-2-lite imagine-8b
 """
 
 

@@ -91,7 +91,14 @@ def test_azures_version_and_key_header_are_kept(
 
 @pytest.mark.parametrize(
     ("item", "window"),
-    [({"context_window": 131072}, 131072), ({"max_context_length": 32768}, 32768), ({"context_length": True}, 0)],
+    [
+        ({"context_window": 131072}, 131072),
+        ({"max_context_length": 32768}, 32768),
+        ({"context_length": True}, 0),
+        ({"context_size": 8192}, 8192),
+        ({"metadata": {"context_length": 131072}}, 131072),
+        ({"metadata": 5}, 0),
+    ],
 )
 def test_the_context_window_by_any_name(
     upstream: Upstream, tmp_path: Path, item: Mapping[str, object], window: int
@@ -99,6 +106,15 @@ def test_the_context_window_by_any_name(
     upstream.lists({"id": "m", **item})
     assert run(["pool", "init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 0
     assert file.load(tmp_path / "p.yaml").entries["m"].context_window == window
+
+
+def test_deepinfras_prices_stand_in_an_object_of_their_own(upstream: Upstream, tmp_path: Path) -> None:
+    pricing = {"input_tokens": 0.03, "output_tokens": 0.05, "cache_read_tokens": 0.01}
+    upstream.lists({"id": "m", "metadata": {"pricing": pricing, "context_length": 131072}})
+    assert run(["pool", "init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 0
+    prices = file.load(tmp_path / "p.yaml").entries["m"].to_proto("x").prices
+    assert (prices.input_nanousd_per_million, prices.output_nanousd_per_million) == (30_000_000, 50_000_000)
+    assert prices.cached_input_nanousd_per_million == 10_000_000
 
 
 def test_togethers_prices_are_per_million_and_its_list_has_no_head(upstream: Upstream, tmp_path: Path) -> None:

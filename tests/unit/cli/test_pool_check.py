@@ -15,7 +15,7 @@ from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.pool_check import Finding, find, with_member
 from lightrouter.cli.poolstore import read_file
 from lightrouter.pool import file
-from lightrouter.pool.choices import ContinuationStyle
+from lightrouter.pool.choices import AbilityName, ContinuationStyle
 from lightrouter.pool.schema import CandidateEntry
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Behaviour, Exchange, Upstream
@@ -129,6 +129,7 @@ async def test_a_provider_is_known_by_what_it_does(kind: str, entered: str) -> N
         assert found.continuation is PREFIX
     else:
         assert found.continuation is finding.continuation
+    assert (AbilityName.PREFILL in found.abilities) == (found.continuation is not NONE)
     assert (found.streams, found.counts, list(found.refuses)) == (finding.streams, finding.counts, finding.refuses)
 
 

@@ -157,8 +157,9 @@ def test_an_evicted_candidate_neither_judges_nor_merges(helper: Candidate | None
 
 @pytest.mark.parametrize(("kind", "merges"), [("image", False), ("file", False), ("audio", False), ("text", True)])
 def test_a_model_that_cannot_read_the_prompt_s_media_does_not_merge_but_judges(kind: str, merges: bool) -> None:
-    media = Media(data=b"x", mime_type="image/png")
-    part = Part(text="x") if kind == "text" else Part(**{kind: media})
+    part = Part(text="x")
+    if kind != "text":
+        getattr(part, kind).CopyFrom(Media(data=b"x", mime_type="image/png"))
     helper = pool_candidate("helper")
     helper.abilities.SetInParent()
     asked = Prompt(messages=[ChatMessage(role=ROLE_USER, parts=[part])])

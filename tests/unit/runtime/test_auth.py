@@ -177,6 +177,14 @@ def test_tokens_that_are_broken_from_the_start_are_refused(tokens: Path, text: s
         StaticTokens(tokens)
 
 
+@pytest.mark.parametrize("colon", [":", ": ", " : ", ":\t"])
+@pytest.mark.parametrize("name", ["batch", "system:serviceaccount:jobs:batch"])
+async def test_spaces_beside_the_colon_are_as_the_writer_likes(tmp_path: Path, name: str, colon: str) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(f"{name}{colon}{hashlib.sha256(b'good').hexdigest()}\n")
+    assert await StaticTokens(file).caller("good") == name
+
+
 def test_tokens_that_are_not_there_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TokensFileError, match="No such file"):
         StaticTokens(tmp_path / "none")

@@ -11,7 +11,15 @@ from lightrouter.adapter import faults
 from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.asked import Block, json_object, state
-from lightrouter.adapter.providers.reply import begin_call, complain, meaning, note_model, note_text
+from lightrouter.adapter.providers.reply import (
+    begin_call,
+    complain,
+    contradict,
+    meaning,
+    not_all,
+    note_model,
+    note_text,
+)
 from lightrouter.adapter.text.coalesce import TextDelta, joined
 from lightrouter.adapter.usage import merged, written_tokens
 from lightrouter.pool.schema import CandidateEntry
@@ -29,6 +37,7 @@ _GROWTH: Final = {
     "signature_delta": ("signature", _THINKING, "signature"),
     "input_json_delta": ("partial_json", _TOOL_USE, "input"),
 }
+_WITHOUT_TEXT: Final = frozenset({"ping", "content_block_stop"})
 
 
 @dataclass(slots=True)
@@ -83,9 +92,14 @@ class AnthropicReply:
             return self._noted(self._grown(_index(document), _object(document, "delta")))
         elif kind == "message_delta":
             self._note(document)
-            self._end(_object(document, "delta").get("stop_reason"), _NOTHING)
+            delta = _object(document, "delta")
+            details = delta.get("stop_details")
+            contradict([details.get("type")] if isinstance(details, dict) else (), self._info)
+            self._end(delta.get("stop_reason"), _NOTHING)
         elif kind == "message_stop":
             self.done = True
+        elif str(kind) not in _WITHOUT_TEXT:
+            complain(document)
         return _NOTHING
 
     def end(self) -> TextDelta:
@@ -137,8 +151,11 @@ class AnthropicReply:
             return self._grown(index, {"type": "thinking_delta", "thinking": block.get("thinking") or ""})
         if kind == _REDACTED:
             self._content[index] = _Content(_REDACTED, {"data": _string(block, "data")})
-        if kind == _TOOL_USE:
+        elif kind == _TOOL_USE:
             return self._called(index, block)
+        elif not str(kind).endswith(("tool_use", "tool_result")):
+            # The provider's own tools are called beside the text; a picture belongs to it.
+            not_all(self._info)
         return _NOTHING
 
     def _called(self, index: int, block: Mapping[str, object]) -> TextDelta:

@@ -17,6 +17,9 @@ from lightrouter.v1.chat_pb2 import ChatMessage, Role, ToolCall, ToolCallDelta
 Block = dict[str, Any]
 """One block of a turn's content, in the form of the API."""
 
+NO_SIGNATURE: Final = "skip_thought_signature_validator"
+"""Gemini 3 refuses a function call without a signature; its guide to thought signatures names this one for calls that
+it did not write."""
 _APART: Final = "\n\n"
 # The limit of `ChatMessage.state` in chat.proto.
 _MOST_STATE_BYTES: Final = 4 * 1024 * 1024

@@ -72,13 +72,19 @@ _STATUS_WORDS: Final = {
 _NO_MONEY: Final = (
     "insufficient_quota insufficient_balance insufficient_credits insufficient_funds insufficient_user_quota"
     " billing_hard_limit_reached billing_not_active exceeded_current_quota_error credit_balance_too_low arrearage"
-    " 1113"
+    " spend_limit_reached credit_limit accountoverdueerror billing_error 1113"
 )
 _UNPAID: Final = frozenset(_NO_MONEY.split())
 _UNPAID_WORDS: Final = re.compile(
     r"(?i)\binsufficient (?:account )?(?:balance|credits?|funds|quota)\b|\bcredit balance is too low|\bout of credits"
     r"|\bno (?:remaining )?credits|\b(?:account|balance) (?:is )?(?:in )?(?:arrears|overdue)"
+    r"|\boverdue (?:balance|payment)|\bkey limit exceeded\b"
+    r"|\b(?:balance|credits?) (?:is|are) (?:insufficient|depleted|exhausted|used up)"
+    r"|\b(?:spend(?:ing)?|billing(?: hard)?|credit|budget|specified api usage) (?:limits?|caps?)\b"
+    r"|\b(?:any|all available|more|monthly included) credits\b|余额不足|欠费"
 )
+# Gemini says so of limits that pass, too, and then names the wait.
+_QUOTA_WORDS: Final = re.compile(r"(?i)\bexceeded your current quota\b")
 _SUCCESS: Final = (200, "200", "0", "ok", "OK", "success", "Success")
 _CUT: Final = re.compile(r"(?i)could not (?:finish|complete) the|output (?:token )?limit (?:was|has been|is) reached")
 
@@ -155,13 +161,16 @@ def _of(error: object, around: Mapping[str, object]) -> ErrorBody:
     words = (_words(error) or _words(around))[:_MOST_WORDS]
     objects = [each for each in _objects(error) if each] + ([around] if around else [])
     kinds = [kind for each in objects for kind in _kinds(each)]
-    by_members = [wait for each in objects if (wait := retry_after.wait_from_members(each)) is not None]
+    waits = [wait for each in objects if (wait := retry_after.wait_from_members(each)) is not None]
+    wait = max(waits) if waits else retry_after.wait_from_words(words)
+    passes = wait is not None or "resource_exhausted" in kinds
     return ErrorBody(
         status=next((status for each in objects if (status := _status(each)) is not None), None)
         or next((_STATUS_WORDS[kind] for kind in kinds if kind in _STATUS_WORDS), None),
         words=words,
-        wait=max(by_members) if by_members else retry_after.wait_from_words(words),
-        unpaid=any(kind in _UNPAID for kind in kinds) or bool(_UNPAID_WORDS.search(words)),
+        wait=wait,
+        unpaid=any(kind in _UNPAID for kind in kinds)
+        or bool(_UNPAID_WORDS.search(words) or (not passes and _QUOTA_WORDS.search(words))),
         param=next((param[:100] for each in objects if isinstance(param := each.get("param"), str)), ""),
     )
 

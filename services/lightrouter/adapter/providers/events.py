@@ -189,8 +189,8 @@ class EventReader:
         ended = self._done or info.finish_reason != finish_reasons.NOT_GIVEN or (info.went_on and not self._broken)
         if not ended:
             raise faults.unavailable("ended the stream before the model had finished")
-        if self._broken and not self._done and info.ended_with_text:
-            # More may have been on its way.
+        if (self._broken or info.went_on) and not self._done and info.ended_with_text:
+            # More may have been on its way. A reason that each event has says nothing.
             info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
 
 

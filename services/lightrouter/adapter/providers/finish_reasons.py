@@ -24,7 +24,7 @@ _WORDS: Final = {
     " finished normal",
     TOOL_CALLS: "tool_calls tool_call tool_use function_call function_calls",
     LENGTH: "length max_tokens max_length max_output_tokens max_completion_tokens max_new_tokens max_tokens_reached"
-    " model_length token_limit token_limit_reached length_limit max_tokens_exceeded"
+    " model_length limit token_limit token_limit_reached length_limit max_tokens_exceeded"
     " model_context_window_exceeded context_length_exceeded error_limit continuation",
     FILTER: "content_filter content_filtered content_filter_error safety refusal recitation language blocklist"
     " prohibited_content spii image_safety image_prohibited_content image_recitation sensitive error_toxic"

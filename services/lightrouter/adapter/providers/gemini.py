@@ -10,6 +10,7 @@ from urllib.parse import quote
 from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.providers.api import Written
 from lightrouter.adapter.providers.asked import (
+    NO_SIGNATURE,
     Block,
     BlockTurn,
     alternating_blocks,
@@ -33,9 +34,6 @@ _NAMES: Final = {
     "stop": "stopSequences",
     "max_tokens": "maxOutputTokens",
 }
-# Gemini 3 refuses a function call without a signature; its guide to thought signatures names this one for calls that it
-# did not write.
-_NO_SIGNATURE: Final = "skip_thought_signature_validator"
 _MODES: Final = {ToolMode.TOOL_MODE_NONE: "NONE", ToolMode.TOOL_MODE_REQUIRED: "ANY"}
 # Google's guide to OpenAI compatibility: the budgets of Gemini 2.5, in tokens, and the levels of its successors.
 _BUDGETS: Final = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": 24_576}
@@ -122,7 +120,7 @@ def _answer(message: ChatMessage) -> list[Block]:
         for call in message.tool_calls
     ]
     if calls:
-        calls[0]["thoughtSignature"] = _NO_SIGNATURE
+        calls[0]["thoughtSignature"] = NO_SIGNATURE
     return [*_said(message), *calls]
 
 

@@ -10,7 +10,7 @@ from lightrouter.adapter import faults
 from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.asked import Block, state
-from lightrouter.adapter.providers.reply import begin_call, complain, meaning, note_model, note_text
+from lightrouter.adapter.providers.reply import begin_call, complain, meaning, not_all, note_model, note_text
 from lightrouter.adapter.text.coalesce import TextDelta, joined
 from lightrouter.adapter.usage import merged
 from lightrouter.pool.schema import CandidateEntry
@@ -21,6 +21,10 @@ API: Final = "gemini"
 
 _NOTHING: Final = TextDelta("", "")
 _SIGNATURE: Final = "thoughtSignature"
+# Parts of the provider's own tools, which are called beside the text.
+_BESIDE_TEXT: Final = frozenset(
+    {_SIGNATURE, "thought", "executableCode", "codeExecutionResult", "toolCall", "toolResponse"}
+)
 _UNSPECIFIED: Final = "BLOCK_REASON_UNSPECIFIED"
 
 
@@ -50,7 +54,7 @@ class GeminiReply:
     def event(self, document: Mapping[str, object]) -> TextDelta:
         """Returns the text of an event. See `ReplyReader.event`."""
         candidates, info = document.get("candidates"), self._info
-        if "error" in document:
+        if "error" in document or not candidates:
             complain(document)
         note_model(document.get("modelVersion"), info)
         feedback = document.get("promptFeedback")
@@ -59,9 +63,9 @@ class GeminiReply:
             note_text(_NOTHING, finish_reasons.FILTER, info)
         delta = _NOTHING
         if candidates:
-            if not isinstance(candidates, list) or not isinstance(candidates[0], dict):
+            if not isinstance(candidates, list) or not all(isinstance(each, dict) for each in candidates):
                 raise faults.malformed("a candidate that is no object")
-            delta = self._candidate(candidates[0])
+            delta = self._candidate(min(candidates, key=_index))
         self._count(document.get("usageMetadata"))
         return delta
 
@@ -72,9 +76,15 @@ class GeminiReply:
     def _candidate(self, candidate: Mapping[str, object]) -> TextDelta:
         content = candidate.get("content")
         parts = content.get("parts") if isinstance(content, dict) else None
-        if not isinstance(parts, list):
+        if parts is None:
             # A candidate that ends without text has no parts.
             parts = []
+        if not isinstance(parts, list):
+            raise faults.malformed("parts that are no list")
+        ratings = candidate.get("safetyRatings")
+        for rating in ratings if isinstance(ratings, list) else ():
+            if isinstance(rating, dict) and rating.get("blocked") is True:
+                self._info.at_best = finish_reasons.FILTER
         delta = joined([self._part(part) for part in parts] or [_NOTHING])
         note_text(delta, meaning(candidate.get("finishReason")), self._info)
         if self._signed and self._info.finish_reason != finish_reasons.NOT_GIVEN:
@@ -93,6 +103,8 @@ class GeminiReply:
         text = part.get("text")
         if text is None:
             text = ""
+            if not _BESIDE_TEXT.issuperset(part):
+                not_all(self._info)
         if not isinstance(text, str):
             raise faults.malformed("a part whose text is no text")
         if part.get("thought") is True:
@@ -139,6 +151,11 @@ class GeminiReply:
         self._info.usage = merged(
             self._info.usage, {name: value for name, value in counts.items() if value is not None}
         )
+
+
+def _index(candidate: Mapping[str, object]) -> int:
+    index = candidate.get("index")
+    return index if isinstance(index, int) else 0
 
 
 def _sum(one: object, other: object) -> object:

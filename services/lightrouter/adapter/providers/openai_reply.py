@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from lightrouter.adapter import faults
 from lightrouter.adapter.exchange import ReplyInfo
@@ -10,12 +11,23 @@ from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.cumulative import CumulativeText
 from lightrouter.adapter.providers.openai_calls import read_calls
 from lightrouter.adapter.providers.openai_state import DETAILS, THINKING, kept_state
-from lightrouter.adapter.providers.reply import complain, meaning, note_model, note_text
+from lightrouter.adapter.providers.reply import complain, contradict, meaning, not_all, note_model, note_text
 from lightrouter.adapter.text.coalesce import TextDelta, joined
 from lightrouter.adapter.usage import merged
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.toolcalls import ToolCalls, joined_pieces, pieces_of
 from lightrouter.v1.chat_pb2 import FinishReason, ToolCallDelta
+
+# Other places of finish reasons. OpenRouter reports some cuts of its providers as a stop, and the truth in the first.
+_OTHER_REASONS: Final = frozenset(
+    {"native_finish_reason", "finishReason", "stop_reason", "done_reason", "stop_type", "status"}
+)
+_FILTER_RESULTS: Final = frozenset({"content_filter_results", "content_filter_result"})
+# Members with hidden reasoning, those first that some providers read in requests, too.
+_TAKEN_BACK: Final = ("reasoning_content", "reasoning")
+_NOT_TAKEN_BACK: Final = ("thinking", "reasoning_text")
+# Parts of content that are neither text nor missing from it: Mistral's sources of a text.
+_BESIDE_TEXT: Final = frozenset({"reference", "thinking", "reasoning", "redacted_thinking"})
 
 
 class OpenAIReply:
@@ -71,7 +83,7 @@ class OpenAIReply:
             return ()
         calls = tuple(reader.end())
         if reader.nameless:
-            self._info.at_best = finish_reasons.less_whole(self._info.at_best, finish_reasons.UNKNOWN)
+            not_all(self._info)
         self._info.texts += bool(calls)
         return calls
 
@@ -120,8 +132,10 @@ def _note(document: Mapping[str, object], info: ReplyInfo) -> None:
     """Fills in `info` from all members except the choices."""
     note_model(document.get("model"), info)
     _count(document, info)
-    if document.get("incomplete_details"):
-        info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
+    if document.get("incomplete_details") or document.get("truncated") is True:
+        not_all(info)
+    if _OTHER_REASONS & document.keys():
+        contradict([document.get(name) for name in _OTHER_REASONS], info)
 
 
 def _index(choice: Mapping[str, object]) -> int:
@@ -150,19 +164,14 @@ def _count(holder: Mapping[str, object], info: ReplyInfo) -> None:
 def _finish(choice: Mapping[str, object], meant: FinishReason.ValueType, delta: TextDelta, info: ReplyInfo) -> None:
     """Fills in why the text ended, by the given reason and by all that contradicts it."""
     note_text(delta, meant, info)
-    if "native_finish_reason" not in choice and "content_filter_results" not in choice:
-        return
-    behind = finish_reasons.meaning(choice.get("native_finish_reason"))
-    if behind is None:
-        info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
-    elif behind in {finish_reasons.LENGTH, finish_reasons.FILTER}:
-        # OpenRouter reports some cuts of its providers as a stop.
-        info.at_best = finish_reasons.less_whole(info.at_best, behind)
-    results = choice.get("content_filter_results")
-    if isinstance(results, dict) and any(
-        isinstance(result, dict) and result.get("filtered") is True for result in results.values()
-    ):
-        info.at_best = finish_reasons.FILTER
+    if _OTHER_REASONS & choice.keys():
+        contradict([choice.get(name) for name in _OTHER_REASONS], info)
+    for name in _FILTER_RESULTS & choice.keys():
+        results = choice[name]
+        if isinstance(results, dict) and any(
+            isinstance(result, dict) and result.get("filtered") is True for result in results.values()
+        ):
+            info.at_best = finish_reasons.FILTER
 
 
 def _text_of(choice: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelta:
@@ -177,14 +186,21 @@ def _text_of(choice: Mapping[str, object], part: str, info: ReplyInfo) -> TextDe
         if part == "delta" and text is None:
             return TextDelta("", "")
         raise faults.malformed("a choice without text")
+    return _text_of_message(message, info)
+
+
+def _text_of_message(message: object, info: ReplyInfo) -> TextDelta:
     if not isinstance(message, dict):
         raise faults.malformed("a message that is no object")
+    if "error" in message:
+        complain({"error": message["error"]})
+    contradict((message.get("finish_reason"),), info)
     calls: tuple[ToolCallDelta, ...] = ()
     if message.get("tool_calls") or message.get("function_call"):
         info.called_tools = True
         if info.calls is None:
             # None was offered.
-            info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
+            not_all(info)
         else:
             calls = read_calls(message, info.calls)
     hidden = _reasoning(message, info)
@@ -193,7 +209,7 @@ def _text_of(choice: Mapping[str, object], part: str, info: ReplyInfo) -> TextDe
         return TextDelta(content, hidden, calls)
     if not isinstance(content, list):
         raise faults.malformed("a message whose content is no text")
-    delta = _parts(content, hidden)
+    delta = _parts(content, hidden, info)
     info.reasoning_member = info.reasoning_member or (THINKING if delta.reasoning else "")
     return delta._replace(calls=calls)
 
@@ -207,19 +223,23 @@ def _refusal(message: Mapping[str, object], info: ReplyInfo) -> str:
 
 
 def _reasoning(message: Mapping[str, object], info: ReplyInfo) -> str:
-    details = message.get(DETAILS)
-    if isinstance(details, list):
-        info.reasoning_details += [detail for detail in details if isinstance(detail, dict)]
-    for name in ("reasoning_content", "reasoning"):
+    listed = message.get(DETAILS)
+    details = [detail for detail in listed if isinstance(detail, dict)] if isinstance(listed, list) else []
+    info.reasoning_details += details
+    for name in (*_TAKEN_BACK, *_NOT_TAKEN_BACK):
         reasoning = message.get(name)
         if reasoning and isinstance(reasoning, str):
-            info.reasoning_member = name
+            info.reasoning_member = name if name in _TAKEN_BACK else ""
             return reasoning
-    return ""
+    pieces = [detail.get("text") or detail.get("summary") for detail in details]
+    return "".join([piece for piece in pieces if isinstance(piece, str)])
 
 
-def _parts(parts: list[object], hidden: str) -> TextDelta:
-    """Returns the text of content in typed parts, as Mistral's reasoning models send it."""
+def _parts(parts: list[object], hidden: str, info: ReplyInfo) -> TextDelta:
+    """Returns the text of content in typed parts, as Mistral's reasoning models send it.
+
+    With a part of another kind, such as a picture, the text is not all of the answer.
+    """
     text = ""
     for part in parts:
         if isinstance(part, str):
@@ -227,15 +247,20 @@ def _parts(parts: list[object], hidden: str) -> TextDelta:
             continue
         if not isinstance(part, dict):
             raise faults.malformed("a part of a message that is no object")
-        if part.get("type") == "thinking":
-            thinking = part.get("thinking")
+        kind = str(part.get("type"))
+        if kind in {"thinking", "reasoning"}:
+            thinking = part.get("thinking") or part.get("text")
             inner = thinking if isinstance(thinking, list) else [{"type": "text", "text": thinking}]
-            hidden += _parts([item for item in inner if _is_text(item)], "").text
+            hidden += "".join([str(item["text"]) for item in inner if _is_text(item)])
         elif _is_text(part):
             text += str(part["text"])
+        elif kind == "refusal":
+            text += _refusal(part, info)
+        elif kind not in _BESIDE_TEXT:
+            not_all(info)
     return TextDelta(text, hidden)
 
 
 def _is_text(part: object) -> bool:
-    kinds = {"text", "output_text"}
-    return isinstance(part, dict) and part.get("type") in kinds and isinstance(part.get("text"), str)
+    kinds = {"text", "output_text", "None"}
+    return isinstance(part, dict) and str(part.get("type")) in kinds and isinstance(part.get("text"), str)

@@ -9,7 +9,7 @@ from lightrouter.adapter.exchange import ProviderRequest
 from lightrouter.adapter.providers.api import Written
 from lightrouter.adapter.providers.asked import options
 from lightrouter.adapter.providers.openai_messages import output_members, turn_of
-from lightrouter.adapter.providers.openai_state import with_own_state
+from lightrouter.adapter.providers.openai_state import with_own_state, with_stand_ins
 from lightrouter.adapter.providers.refusals import MAX_TOKENS
 from lightrouter.adapter.providers.turns import Turn, alternating, with_text_before, without_system
 from lightrouter.adapter.templates import ChatTemplate, chat_template
@@ -62,6 +62,7 @@ class RequestWriter:
         else:
             if request.quirks.merges_system:
                 turns = without_system(turns)
+            turns = [with_stand_ins(turn, request.quirks.fills) for turn in turns]
             if request.has_prefill:
                 turns.append(self._prefill(request, body))
             body["messages"] = alternating(turns) if request.quirks.merges_turns else turns

@@ -9,7 +9,7 @@ from typing import Final
 
 from lightrouter.adapter.providers.error_body import ErrorBody
 from lightrouter.adapter.providers.turns import alternating
-from lightrouter.adapter.quirks import BOTH, PREFILL, SYSTEM, Quirks, Remedy, one_value
+from lightrouter.adapter.quirks import BOTH, PREFILL, SYSTEM, WITHOUT, Quirks, Remedy, one_value
 
 OPTIONAL: Final = (
     "stream_options",
@@ -38,10 +38,12 @@ _USUAL_LEAST: Final = (16, 1025)
 _LARGEST_LEAST: Final = 32_768
 
 _OWN_FAULT: Final = re.compile(
-    r"(?i)context.?(?:length|window|size)|maximum context|too (?:long|large|many tokens)|reduce the (?:length|size)"
+    r"(?i)context.?(?:length|window|size)|maximum (?:context|model|prompt|input)|too (?:long|large|many tokens)"
+    r"|reduce the (?:length|size)|range of input length|[`'\"]?inputs?[`'\"]? tokens|超长|过长|敏感|不安全"
     r"|(?:prompt|input|request).{0,40}exceed|exceed.{0,40}(?:prompt|input|request)|content.?(?:filter|policy|management)"
     r"|responsible.?ai|moderation|data.?inspection|safety|flagged|inappropriate|sensitive|\bimages?\b|base64"
 )
+_TOO_LONG: Final = re.compile(r"(?i)context.?(?:length|window|size)|maximum context|prompt is too long")
 _TOO_MUCH: Final = re.compile(
     r"(?i)\b(?:request|prompt|input|message)s? (?:is |are |was |were )?too (?:large|long)|must be reduced"
 )
@@ -50,6 +52,7 @@ _WITHHELD: Final = re.compile(r"(?i)moderation|flagged|content.?(?:filter|policy
 _NO_MODEL: Final = re.compile(
     r"(?i)\bmodels?\b.{0,120}(?:not exist|not found|n[o']t available|not a valid|decommissioned|no longer)"
     r"|\b(?:invalid|unknown|no such|unsupported) model\b(?! (?:turn|role|message))|not a valid model|no access to model"
+    r"|\blocation is not supported|\bcountry, region"
 )
 _NO_KEY: Final = re.compile(
     r"(?i)\bapi.?key\b.{0,40}(?:not valid|invalid|missing|expired|required)|invalid.{0,10}\bapi.?key"
@@ -70,6 +73,7 @@ _NAMES: Final = {
     "tool_choice": re.compile(r"(?i)\btool_?choice\b"),
 }
 _LIMIT: Final = re.compile(r"(?i)\bmax[_ ]?(?:(?:completion|output|new)[_ ]?)?tokens\b|\bmaximum (?:output )?tokens\b")
+_LIMIT_MUST: Final = re.compile(r"(?i)\bmax_(?:completion_|output_)?tokens\b\W* must be (?:less|at most|<)")
 _UNKNOWN_NAME: Final = re.compile(
     r"(?i)unsupported|not supported|un(?:recognized|known|expected)|extra|permitted|not allowed|deprecated|instead|use "
 )
@@ -87,7 +91,8 @@ _TOO_SMALL: Final = re.compile(
     r"(?i)below|too (?:small|low|few)|at least|minimum|(?:greater|larger|more|higher) than|[>≥]"
 )
 _MOST: Final = re.compile(
-    r"(?i)(?:<=|≤|at most|maximum(?: value)?(?: of| is|:)?|equal to|up to|exceeds?|(?:no|not) more than):? ?(\d{2,7})\b"
+    r"(?i)(?:<=|≤|at most|(?:maximum|limit)(?: value)?(?: of| is|:)?|equal to|up to|exceeds?|(?:no|not) more than)"
+    r":? ?[`'\"]?(\d{2,7})\b"
 )
 _RANGE: Final = re.compile(r"[\[(] ?(\d{1,6}) ?, ?(\d{1,7}) ?[\])]")
 # Gemini's words, with a limit that is itself too large, and Anthropic's.
@@ -105,6 +110,11 @@ _TURNS: Final = re.compile(
 )
 _SYSTEM: Final = re.compile(
     r"(?i)system[\"'`]? ?(?:role|message|prompt|instruction)|[\"'`]system[\"'`]|\brole:? system\b|developer instruction"
+)
+# The words of DeepSeek, of Kimi, and of Gemini.
+_LACKING: Final = re.compile(
+    r"(?i)\b(reasoning_content|thought_signature)\b.{0,60}(?:missing|must be|required)"
+    r"|\bmissing\b.{0,40}\b(reasoning_content|thought_signature)\b"
 )
 
 _AVOIDED: Final = {
@@ -133,14 +143,14 @@ def refusal(status: int | None, body: ErrorBody, sent: Mapping[str, object]) -> 
     words = f"{body.param}: {body.words}" if body.param else body.words
     if status in _TEMPLATE_FAILED:
         # Servers fail so if the model's chat template refuses the conversation.
-        return Refusal(_of_turns(words, sent))
+        return Refusal(_of_turns(words, sent), own_fault=bool(_TOO_LONG.search(words)))
     if status is not None and status not in _OF_THE_REQUEST:
         return Refusal(own_fault=_is_of_the_request(status, words))
     if limited := _of_limit(words, sent):
         return Refusal((limited,))
     if _OWN_FAULT.search(words):
         return Refusal(own_fault=True)
-    if found := _of_turns(words, sent) or tuple(_of_members(words, sent)):
+    if found := _of_calls(words, sent) or _of_turns(words, sent) or tuple(_of_members(words, sent)):
         return Refusal(found[:1] if found[0].named else found)
     if _NO_KEY.search(words):
         return Refusal(no_key=True)
@@ -179,7 +189,7 @@ def _of_limit(words: str, sent: Mapping[str, object]) -> Remedy | None:
     limit = sent.get(name or "")
     if name is None or not isinstance(limit, int) or not _LIMIT.search(words):
         return None
-    if "context" in words.lower():
+    if "context" in words.lower() and not _LIMIT_MUST.search(words):
         return None
     least, most = _bounds(words, limit, sent)
     if least is not None and limit < least <= _LARGEST_LEAST:
@@ -227,6 +237,15 @@ def _of_members(words: str, sent: Mapping[str, object]) -> Iterator[Remedy]:
         value = name in _VALUED and _ONE_VALUE.search(words) and not _WHOLE.search(words)
         refused = one_value(name, sent[name]) if value else name
         yield _remedy(refused, named=True)
+
+
+def _of_calls(words: str, sent: Mapping[str, object]) -> tuple[Remedy, ...]:
+    """Returns the remedy for earlier tool calls without what the provider wants with them."""
+    lacking = _LACKING.search(words)
+    if lacking is None or not any(turn.get("tool_calls") for turn in _turns(sent)):
+        return ()
+    name = (lacking[1] or lacking[2]).lower()
+    return (Remedy(f"{WITHOUT}{name}", Quirks(fills=frozenset({name})), named=True),)
 
 
 def _of_turns(words: str, sent: Mapping[str, object]) -> tuple[Remedy, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from lightrouter.adapter import faults
@@ -78,6 +78,21 @@ def meaning(reason: object) -> FinishReason.ValueType:
     return meant
 
 
+def contradict(reasons: Iterable[object], info: ReplyInfo) -> None:
+    """Fills in what other members than the finish reason say of the end, for example that a limit cut the text."""
+    for reason in reasons:
+        meant = finish_reasons.meaning(reason)
+        if meant is None or reason == "incomplete":
+            not_all(info)
+        elif meant in {finish_reasons.LENGTH, finish_reasons.FILTER}:
+            info.at_best = finish_reasons.less_whole(info.at_best, meant)
+
+
+def not_all(info: ReplyInfo) -> None:
+    """Fills in that the reply has content that is no text, so that its text is not known to be whole."""
+    info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
+
+
 def note_text(delta: TextDelta, meant: FinishReason.ValueType, info: ReplyInfo) -> None:
     """Fills in that `delta` came, and why the text ended with it, if it did."""
     has_text = bool(delta.text.strip() or delta.reasoning.strip() or delta.calls)
@@ -85,6 +100,7 @@ def note_text(delta: TextDelta, meant: FinishReason.ValueType, info: ReplyInfo) 
     if has_text:
         info.ends_hidden = not (delta.text.strip() or delta.calls)
     if meant != finish_reasons.NOT_GIVEN:
+        info.went_on |= has_text and info.finish_reason == finish_reasons.STOP
         info.ended_with_text = has_text
         info.finish_reason = finish_reasons.less_whole(info.finish_reason, meant)
     elif has_text and info.finish_reason == finish_reasons.STOP:
@@ -109,7 +125,7 @@ def begin_call(
         raise faults.malformed(f"more than {_MOST_CALLS} tool calls")
     info.called_tools = True
     if not offered:
-        info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
+        not_all(info)
         return None
     known = identity if isinstance(identity, str) and 0 < len(identity) <= _MOST_NAME_CHARACTERS else ""
     return ToolCallDelta(index=index, id=known or f"call_{secrets.token_hex(12)}", name=name, arguments=arguments)

@@ -95,7 +95,7 @@ class Cut:
 
 
 def _estimated(text: str) -> int:
-    return estimate_tokens(text.encode("utf-8", "replace").decode())
+    return estimate_tokens(text if text.isascii() else text.encode("utf-8", "replace").decode())
 
 
 def _characters(delta: TextDelta, room: int, tokens: int) -> int:

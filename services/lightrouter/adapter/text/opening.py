@@ -1,6 +1,7 @@
 """The opening of a reply to a prefill: does it continue the prefill, repeat it first, or start anew?
 
-No provider says which. A provider that ignores the prefill, or sends it back first, would give the text twice.
+No provider says which. A provider that ignores the prefill, or sends it back first, would give the text twice. A new
+text may begin with any letter, so a provider that is not known to go on from prefills must show that it does.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import unicodedata
 from enum import Enum, auto
 from itertools import takewhile
 from typing import Final
+
+from lightrouter.adapter.text.anew import clearly_continues, is_written_anew
 
 # The lengths in this module are choices, tried on the replies in the unit test.
 # A reply whose first characters, without white space, agree with those of the prefill repeats it or starts anew. A text
@@ -52,15 +55,25 @@ class Opening:
 
     Attributes:
         prefill_use: The use that the reply makes of the prefill; None until it is known.
+        is_doubtful: Whether the reply may continue the prefill and its start does not show it.
     """
 
-    def __init__(self, prefill: str, *, echoes: bool = False, may_restart: bool = True, think: str = "") -> None:
+    def __init__(
+        self,
+        prefill: str,
+        *,
+        echoes: bool = False,
+        may_restart: bool = True,
+        trusted: bool = True,
+        think: str = "",
+    ) -> None:
         """Expects a reply to `prefill`.
 
         Args:
             prefill: The text from which the model goes on.
             echoes: Whether the provider is known to repeat it.
             may_restart: Whether the provider may ignore it; a raw prompt cannot be ignored.
+            trusted: Whether the provider is known to go on from prefills.
             think: The tag that opens hidden reasoning; a reply that begins with it starts anew. Empty if `prefill` ends
                 inside hidden reasoning.
         """
@@ -68,6 +81,8 @@ class Opening:
         self._prefill = prefill
         self._echoes = echoes
         self._may_restart = may_restart
+        self._trusted = trusted
+        self.is_doubtful = False
         self._think = think if prefill else ""
         self._held: list[str] = []
         self._exact = True
@@ -81,6 +96,8 @@ class Opening:
         if self.prefill_use is not None or not text:
             return text
         self._held.append(text)
+        if self.is_doubtful:
+            return ""
         if self._exact:
             expected = self._prefill[self._matched : self._matched + len(text)]
             if text.startswith(expected):
@@ -91,10 +108,29 @@ class Opening:
             text = "".join(self._held)
         return self._compare(text, ended=False)
 
-    def end(self, *, cut: bool) -> str:
-        """Returns the text that was held back; `cut` says that a limit ended the reply."""
-        if self.prefill_use is not None:
+    @property
+    def may_be_doubtful(self) -> bool:
+        """Whether it is still open that the whole reply counts for nothing."""
+        return self.prefill_use is None and not self._trusted
+
+    def end(self, *, cut: bool, read: bool | None = None) -> str:
+        """Returns the text that was held back, nothing of a reply that stays doubtful.
+
+        Args:
+            cut: Whether a limit ended the reply.
+            read: Whether the model went on from the prefill, by the provider's counts; None if they do not tell.
+        """
+        text = "" if self.prefill_use is not None or self.is_doubtful else self._ended(cut=cut)
+        if not self.is_doubtful:
+            return text
+        held = "".join(self._held)
+        if read is None and not is_written_anew(self._prefill, held):
             return ""
+        self.is_doubtful = False
+        self.prefill_use = PrefillUse.CONTINUED if read else PrefillUse.RESTARTED
+        return held
+
+    def _ended(self, *, cut: bool) -> str:
         held = "".join(self._held)
         compact = "".join(held.split())
         self._compact = self._compact or "".join(self._prefill.split())
@@ -128,6 +164,17 @@ class Opening:
             if new:
                 self.prefill_use = PrefillUse.RESTARTED
                 return held
+        return self._continued(held, ended=ended)
+
+    def _continued(self, held: str, *, ended: bool) -> str:
+        if not self._trusted:
+            clear = clearly_continues(self._prefill, held)
+            if clear is None and held and not ended:
+                self._compact_matched = 0
+                return ""
+            if not (clear or (ended and clear is None and held)):
+                self.is_doubtful = True
+                return ""
         self.prefill_use = PrefillUse.CONTINUED
         return held
 
@@ -137,8 +184,7 @@ class Opening:
         if self._echoes or self._is_distinctive(held, rest):
             self.prefill_use = PrefillUse.ECHOED
             return rest
-        self.prefill_use = PrefillUse.CONTINUED
-        return held
+        return self._continued(held, ended=False)
 
     def _is_distinctive(self, held: str, rest: str) -> bool:
         compact = "".join(self._prefill[:_MOST_COMPARED].split())

@@ -7,14 +7,13 @@ from typing import Final
 
 from lightrouter.adapter.exchange import ProviderRequest
 from lightrouter.adapter.quirks import Quirks
-from lightrouter.adapter.text.anew import can_be_judged
 from lightrouter.adapter.text.boundary import REPLACEMENT
 from lightrouter.adapter.text.continuation import ResumeState
 from lightrouter.adapter.text.cut import Cut
 from lightrouter.adapter.text.opening import Opening, PrefillUse
 from lightrouter.adapter.text.reasoning import ThinkSplitter
 from lightrouter.adapter.text.transcript import Transcript
-from lightrouter.pool.choices import ContinuationStyle, Thinking
+from lightrouter.pool.choices import AbilityName, ContinuationStyle, Thinking
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.messages import text_of
 from lightrouter.runtime.tokens import estimate_tokens
@@ -39,6 +38,8 @@ class Plan:
     """Whether the caller has a first part of the text and the model writes it anew nevertheless."""
     stops: tuple[str, ...]
     """The texts that end the output."""
+    trusted: bool = True
+    """Whether the provider is known to go on from prefills."""
 
     def cut(self) -> Cut:
         """Returns the cut of one attempt, for its checkpoint, and for limits and stop texts that the provider lacks."""
@@ -54,6 +55,7 @@ class Plan:
             self.request.prefill if entry.echoes_prefix or not raw else "",
             echoes=entry.echoes_prefix,
             may_restart=not raw,
+            trusted=self.trusted,
             think="" if resume_state.inside or entry.thinking is Thinking.OFF else tags[0],
         )
         return Transcript(
@@ -75,7 +77,7 @@ def make_plan(
 ) -> Plan:
     """Returns the plan for `generation` by the candidate of `entry`.
 
-    A text is written anew if its provider may ignore the first part and the reply would not show it.
+    Tool calls never follow a first part by a provider that is not known to go on from it.
 
     Args:
         entry: The candidate.
@@ -88,9 +90,12 @@ def make_plan(
     sampling = generation.sampling
     messages = generation.messages[:]
     can_go_on = entry.continuation is not ContinuationStyle.NONE and not quirks.refuses_prefill
-    if not continues_prefills and entry.continuation is not ContinuationStyle.RAW:
-        tokens = min(resume_state.tokens, estimate_tokens(generation.prefix))
-        can_go_on &= can_be_judged(generation.prefix, tokens, resume_state.prompt_tokens)
+    trusted = (
+        continues_prefills
+        or entry.continuation is ContinuationStyle.RAW
+        or AbilityName.PREFILL in (entry.abilities or ())
+    )
+    can_go_on &= trusted or not generation.output.tools
     prefill = reasoning = ""
     dropped_turn = False
     if quirks.refuses_prefill:
@@ -123,6 +128,7 @@ def make_plan(
         visible=has_prefill and bool(generation.prefix),
         restarted=restarted,
         stops=tuple(sampling.stop) or entry.sampling.stop,
+        trusted=trusted,
     )
 
 

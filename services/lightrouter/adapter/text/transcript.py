@@ -40,6 +40,7 @@ class Transcript:
         self._reasoning_joiner = SurrogateJoiner()
         self._hold_back = TailBuffer(stops)
         self._field_reasoning: list[str] = []
+        self._early_reasoning = ""
         self.characters = 0
         self.reasoning_characters = 0
         self.blank = True
@@ -49,6 +50,11 @@ class Transcript:
     def prefill_use(self) -> PrefillUse | None:
         """What the reply does with the prefill; None until that is known."""
         return self._opening.prefill_use
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the reply may continue the prefill and nothing shows it."""
+        return self._opening.is_doubtful
 
     @property
     def field_reasoning(self) -> str:
@@ -82,10 +88,15 @@ class Transcript:
         split = self._split(self._opening.feed(text))
         return self._out(self._hold_back.feed(split.text), reasoning + split.reasoning, delta.calls)
 
-    def end(self, *, cut: bool) -> TextDelta:
-        """Returns the output that was held back; `cut` says that a limit, not the model, ended it."""
+    def end(self, *, cut: bool, read: bool | None = None) -> TextDelta:
+        """Returns the output that was held back.
+
+        Args:
+            cut: Whether a limit, not the model, ended it.
+            read: Whether the model went on from the prefill, by the provider's counts; None if they do not tell.
+        """
         reasoning = self._reasoning_joiner.end(cut=cut)
-        split = self._split(self._opening.feed(self._joiner.end(cut=cut)) + self._opening.end(cut=cut))
+        split = self._split(self._opening.feed(self._joiner.end(cut=cut)) + self._opening.end(cut=cut, read=read))
         last = self._splitter.end(cut=cut)
         text = self._hold_back.feed(split.text + last.text) + self._hold_back.end(cut=cut)
         return self._out(text, reasoning + split.reasoning + last.reasoning)
@@ -101,6 +112,11 @@ class Transcript:
         return self._splitter.feed(text)
 
     def _out(self, text: str, reasoning: str, calls: tuple[ToolCallDelta, ...] = ()) -> TextDelta:
+        if self._opening.may_be_doubtful:
+            self._early_reasoning += reasoning
+            reasoning = ""
+        elif self._early_reasoning:
+            reasoning, self._early_reasoning = self._early_reasoning + reasoning, ""
         self.characters += len(text) + (len(calls_text(calls)) if calls else 0)
         self.reasoning_characters += len(reasoning)
         if reasoning or self.ends_hidden:

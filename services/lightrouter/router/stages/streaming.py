@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 from lightrouter.router.calls import CandidateCall
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import RouteContext
 from lightrouter.router.finish import is_interrupted
+from lightrouter.router.forms import fault_of
 from lightrouter.router.records import drop_held
 from lightrouter.router.stages.complete import completion_limit_s, note_short_grant
 from lightrouter.router.stages.last_resort import pick_last_resorts
@@ -24,9 +25,13 @@ from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.rpc.models import Models
 from lightrouter.runtime.toolcalls import ToolCalls, pieces_of
 from lightrouter.v1.adapter_pb2 import GenerationChunk
-from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FinishReason, ToolCall, ToolCallDelta
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_UNKNOWN, FinishReason, ToolCall, ToolCallDelta
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_TIMEOUT
-from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COST_CEILING
+from lightrouter.v1.ledger_pb2 import (
+    DEGRADED_REASON_COMPLETION_FAILED,
+    DEGRADED_REASON_COST_CEILING,
+    DEGRADED_REASON_FORM_NOT_MET,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +81,14 @@ class _StreamedCompletion:
     """The text that went out, and the candidates that can still write it.
 
     Attributes:
-        interrupted: The first text that its provider interrupted; None if there was none.
+        interrupted: The first text that its provider interrupted or that lacks the request's form; None if none was.
         unaffordable: Whether the budget did not cover a candidate that could have gone on.
     """
 
     def __init__(self, route: RouteContext, models: Models, chosen: BootResult, ranked: Sequence[BootResult]) -> None:
         self.interrupted: StreamedAnswer | None = None
         self.unaffordable = False
+        self._fault = ""
         self._route = route
         self._models = models
         self._untried = [boot for boot in ranked if boot is not chosen]
@@ -160,11 +166,15 @@ class _StreamedCompletion:
         return await self._run(CandidateCall.takeover(self._route, self._models, candidate, text, grant), inf)
 
     def _send_draft(self, boot: BootResult) -> FinishReason.ValueType | None:
-        """Sends a boot text as the draft; keeps it aside if its provider interrupted it and others can be asked."""
+        """Sends a boot text as the draft.
+
+        Keeps it aside if it lacks the request's form, or if its provider interrupted it and others can be asked.
+        """
         name, text, finish_reason = boot.candidate.name, boot.partial.text, boot.partial.finish_reason
-        if is_interrupted(finish_reason) and (self.interrupted or self._untried):
-            calls = tuple(boot.partial.tool_calls)
-            self.interrupted = self.interrupted or StreamedAnswer(text, [name], finish_reason, calls)
+        calls, form = tuple(boot.partial.tool_calls), self._route.admission.form
+        fault = form.fault(text, calls) if form else ""
+        if fault or (is_interrupted(finish_reason) and (self.interrupted or self._untried)):
+            self._set_aside(StreamedAnswer(text, [name], finish_reason, calls), fault)
             return None
         pieces = pieces_of(boot.partial.tool_calls)
         self._send(boot.candidate, text, restart=bool(self._sent or self._calls), pieces=pieces)
@@ -174,10 +184,22 @@ class _StreamedCompletion:
     def send_interrupted(self) -> StreamedAnswer:
         """Sends the interrupted text, unless the caller has it, and returns it as the answer."""
         assert self.interrupted
-        if self.text != self.interrupted.text:
-            calls = self.interrupted.tool_calls
-            self._route.events.chunk(self.interrupted.text, restart=bool(self._sent), calls=calls)
-        return self.interrupted
+        answer = self.interrupted
+        if (self.text, self._calls.calls()) != (answer.text, list(answer.tool_calls)):
+            self._route.events.chunk(answer.text, restart=bool(self._sent), calls=answer.tool_calls)
+        if self._fault:
+            message = f"the answer of {answer.candidates[-1]} {self._fault}"
+            self._route.ledger.degrade(DEGRADED_REASON_FORM_NOT_MET, message, answer.candidates[-1])
+        return answer
+
+    def _set_aside(self, text: StreamedAnswer, fault: str) -> None:
+        """Keeps a text that may not be whole, or that has a fault by the request's form; the first one counts."""
+        name = text.candidates[-1]
+        if fault:
+            self._route.ledger.drop(DEGRADED_REASON_COMPLETION_FAILED, f"the draft of {name} {fault}", name)
+            text = replace(text, finish_reason=FINISH_REASON_UNKNOWN)
+        if self.interrupted is None:
+            self.interrupted, self._fault = text, fault
 
     def _send(
         self,
@@ -214,9 +236,11 @@ class _StreamedCompletion:
             return None
         if call.end_draft() is None:
             return None
-        if not is_interrupted(call.finish_reason):
+        answer = self.answer(call.finish_reason)
+        fault = await fault_of(self._route, answer.text, answer.tool_calls)
+        if not (is_interrupted(call.finish_reason) or fault):
             return call.finish_reason
-        self.interrupted = self.interrupted or self.answer(call.finish_reason)
+        self._set_aside(answer, fault)
         self._is_void = True
         return None
 

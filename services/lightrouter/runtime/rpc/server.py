@@ -175,6 +175,7 @@ class Server:
         Raises:
             WatchFailedError: A watch failed, so the service was drained: it would miss changes without notice.
         """
+        keep_what_is_loaded()
         signals = _signals()
         signalled = asyncio.ensure_future(signals.get())
         tasks = [asyncio.ensure_future(watch()) for watch in (*watches, self.watch_itself)]
@@ -252,14 +253,21 @@ def run(service: Callable[[], Coroutine[None, None, None]], *faults: type[Except
 
 def run_loop(main: Coroutine[Any, Any, ResultType]) -> ResultType:
     """Returns the result of a coroutine that runs on uvloop."""
-    # All objects of the imports live to the end. Collecting them takes tens of milliseconds each time, while
-    # nothing else runs.
     gc.collect()
-    gc.freeze()
+    keep_what_is_loaded()
     try:
         return uvloop.run(main)
     finally:
         gc.unfreeze()
+
+
+def keep_what_is_loaded() -> None:
+    """Exempts all objects of this moment from garbage collection, until `run_loop` ends.
+
+    The imports, the pool and the selector's artifact live to the end. Each search for garbage among them takes up to
+    a hundred milliseconds, during which nothing else runs.
+    """
+    gc.freeze()
 
 
 def _signals() -> asyncio.Queue[signal.Signals]:

@@ -16,7 +16,7 @@ from lightrouter.runtime.files import FileContentError, WatchedFiles
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
 _log = logging.getLogger(__name__)
-_LINE: Final = re.compile(r"(?P<name>[A-Za-z0-9][-A-Za-z0-9._:@/]{0,252})\s*:\s+(?P<hash>[0-9a-fA-F]{64})")
+_LINE: Final = re.compile(r"(?P<name>[A-Za-z0-9][-A-Za-z0-9._:@/]{0,252})\s*:\s*(?P<hash>[0-9a-fA-F]{64})")
 # Choices: some 8,000 tokens, and longer than any JSON Web Token that fits in a request's metadata.
 _MAX_FILE_BYTES: Final = 1024 * 1024
 _MAX_TOKEN_CHARACTERS: Final = 16 * 1024

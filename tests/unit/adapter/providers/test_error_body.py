@@ -95,6 +95,33 @@ def test_refusals_that_are_no_object(body: str, words: str) -> None:
         ({"code": "1113"}, True),
         ({"code": "rate_limit_exceeded", "type": "requests"}, False),
         ({"code": 429, "status": "RESOURCE_EXHAUSTED"}, False),
+        *(
+            ({"message": words}, True)
+            for words in (
+                "You exceeded your current quota, please check your plan and billing details.",
+                "Billing hard limit has been reached",
+                "You have reached your specified API usage limits. You will regain access on 2026-12-01.",
+                "Key limit exceeded (total limit). Manage it in the settings.",
+                "Your newly created team doesn't have any credits yet.",
+                "Your team has either used all available credits or reached its monthly spending limit.",
+                "Credit limit exceeded, please navigate to the settings",
+                "Account x is suspended, possibly due to reaching the monthly spending limit",
+                "Your prepayment credits are depleted.",
+                "Your project has exceeded its monthly spending cap.",
+                "The request failed because your account has an overdue balance",
+                "Sorry, your account balance is insufficient",
+                "This request requires more credits, or fewer max_tokens.",
+                "You have exceeded your monthly included credits",
+                "余额不足或无可用资源包,请充值。",
+            )
+        ),
+        # These pass.
+        ({"message": "You exceeded your current quota. Please retry in 34.07s."}, False),
+        ({"message": "You exceeded your current quota.", "status": "RESOURCE_EXHAUSTED"}, False),
+        ({"message": "You exceeded your current quota.", "details": [{"retryDelay": "34s"}]}, False),
+        ({"message": "Rate limit reached on tokens per day (TPD): Limit 100, Used 99, Requested 5."}, False),
+        ({"message": "You are using a Trial key, which is limited to 10 API calls / minute."}, False),
+        ({"message": "Requests have exceeded token rate limit of your current pricing tier."}, False),
     ],
 )
 def test_an_account_that_is_used_up(error: dict[str, Any], unpaid: bool) -> None:
@@ -114,6 +141,7 @@ def test_an_account_that_is_used_up(error: dict[str, Any], unpaid: bool) -> None
         ({"details": [{"retryDelay": {"seconds": 3}}]}, 3),
         ({"retry_after": 7}, 7),
         ({"retry_after_ms": 250}, 0.25),
+        ({"message": "Model x is currently loading", "estimated_time": 20.5}, 20.5),
         ({"metadata": {"headers": {"Retry-After": "9"}}}, 9),
         ({"message": "Rate limit reached. Please try again in 1m30.5s."}, 90.5),
         ({"message": "Please try again in 20ms. Visit our site"}, 0.02),

@@ -51,6 +51,13 @@ def test_a_whole_reply() -> None:
             False,
         ),
         ({"content": [{"type": "thinking", "thinking": "hm"}]}, ("", "hm"), False),
+        ({"content": [{"type": "reasoning", "text": "hm"}, {"text": "x"}]}, ("x", "hm"), False),
+        ({"content": [{"type": "refusal", "refusal": "I will not"}]}, ("I will not", ""), False),
+        ({"content": [{"type": [], "text": "x"}, {"type": {}}]}, ("", ""), False),
+        ({"thinking": "hm"}, ("x", "hm"), False),
+        ({"reasoning_text": "hm"}, ("x", "hm"), False),
+        ({"reasoning_details": [{"text": "h"}, {"summary": "m"}, {"data": "eA=="}, 1]}, ("x", "hm"), False),
+        ({"reasoning": "hm", "reasoning_details": [{"text": "hm"}]}, ("x", "hm"), False),
     ],
 )
 def test_dialects_of_reasoning(message: dict[str, object], piece: tuple[str, str], takes_back: bool) -> None:
@@ -170,12 +177,43 @@ def test_the_reason_that_leaves_less_holds(given: list[dict[str, Any]], meant: F
         ({"native_finish_reason": "SAFETY"}, FinishReason.FINISH_REASON_CONTENT_FILTER),
         ({"content_filter_results": {"hate": {"filtered": True}}}, FinishReason.FINISH_REASON_CONTENT_FILTER),
         ({"content_filter_results": {"hate": {"filtered": False}}}, FinishReason.FINISH_REASON_UNSPECIFIED),
+        ({"content_filter_result": {"hate": {"filtered": True}}}, FinishReason.FINISH_REASON_CONTENT_FILTER),
+        ({"native_finish_reason": "network_error"}, FinishReason.FINISH_REASON_UNKNOWN),
+        ({"stop_reason": "length"}, FinishReason.FINISH_REASON_LENGTH),
+        ({"stop_reason": 128009}, FinishReason.FINISH_REASON_UNSPECIFIED),
+        ({"stop_reason": "END"}, FinishReason.FINISH_REASON_UNSPECIFIED),
+        ({"stop_type": "limit"}, FinishReason.FINISH_REASON_LENGTH),
+        ({"finishReason": "MAX_TOKENS"}, FinishReason.FINISH_REASON_LENGTH),
+        ({"status": "incomplete"}, FinishReason.FINISH_REASON_UNKNOWN),
     ],
 )
 def test_what_speaks_against_a_good_end(members: dict[str, object], at_best: FinishReason.ValueType) -> None:
     document = completion("x")
     document["choices"][0] |= members
     assert read_message(document)[1].at_best == at_best
+    if not any(name.startswith("content_filter") for name in members):
+        # They may stand around the choices, too.
+        assert read_message(completion("x") | members)[1].at_best == at_best
+
+
+@pytest.mark.parametrize(
+    ("message", "at_best"),
+    [
+        ({"content": [{"type": "text", "text": "x"}]}, FinishReason.FINISH_REASON_UNSPECIFIED),
+        ({"content": [{"type": "reference", "reference_ids": [1]}]}, FinishReason.FINISH_REASON_UNSPECIFIED),
+        ({"content": [{"type": "image_url", "image_url": {}}]}, FinishReason.FINISH_REASON_UNKNOWN),
+        ({"content": [{"type": "refusal", "refusal": "no"}]}, FinishReason.FINISH_REASON_CONTENT_FILTER),
+        ({"content": "x", "finish_reason": "length"}, FinishReason.FINISH_REASON_LENGTH),
+        ({"content": "x", "finish_reason": "stop"}, FinishReason.FINISH_REASON_UNSPECIFIED),
+    ],
+)
+def test_a_message_may_speak_against_it(message: dict[str, object], at_best: FinishReason.ValueType) -> None:
+    assert read_message(completion("x", message=message))[1].at_best == at_best
+
+
+def test_an_error_in_a_message_is_one() -> None:
+    with pytest.raises(ReportedError):
+        read_message(completion("x", message={"error": {"message": "no", "code": 500}}))
 
 
 @pytest.mark.parametrize("message", [{"tool_calls": [{"id": "1"}]}, {"function_call": {"name": "f"}}])

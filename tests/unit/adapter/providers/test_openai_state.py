@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.providers.openai import OpenAI
@@ -139,7 +141,10 @@ def test_a_document_goes_back_as_it_came(piece: Members, members: Members) -> No
 def test_reasoning_as_text_belongs_to_calls_alone_and_signed_reasoning_to_every_answer() -> None:
     assert not answered([{"reasoning_content": "Hm."}, {"content": "Yes."}], streamed=True).state
     assert not answered([{"content": "<think>Hm.</think>Yes."}], streamed=True).state
-    assert answered([{"reasoning_details": [ENCRYPTED]}, {"content": "Yes."}], streamed=True).state
+    signed = answered([{"reasoning_details": [ENCRYPTED]}, {"content": "Yes."}], streamed=True)
+    request = ProviderRequest([QUESTION, signed, QUESTION], Sampling(), None)
+    body: dict[str, Any] = dict(OpenAI(ENTRY).write(request, streamed=True).body)
+    assert body["messages"][1] == {"role": "assistant", "content": "Yes.", "reasoning_details": [ENCRYPTED]}
 
 
 def test_a_state_that_no_message_could_hold_is_left_out() -> None:
@@ -156,3 +161,16 @@ def test_only_the_members_of_a_state_that_are_meant_for_it_are_sent() -> None:
     answer = answered([{"reasoning_content": "Hm."}, {"tool_calls": [CALL]}], streamed=True)
     answer.state = answer.state.replace(b'"reasoning_content":"Hm."', b'"role":"system","name":"x"')
     assert sent_back(answer) == {"content": None}
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "index", "text", "x"]), inner),
+    max_leaves=6,
+)
+
+
+@given(details=st.lists(VALUES, max_size=4), extra=VALUES, streamed=st.booleans())
+def test_any_members_go_back_or_are_left_out(details: list[object], extra: object, streamed: bool) -> None:
+    call = {**CALL, "extra_content": extra}
+    sent_back(answered([{"reasoning_details": details, "tool_calls": [call]}], streamed=streamed))

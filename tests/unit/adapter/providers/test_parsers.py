@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -22,10 +23,12 @@ from lightrouter.adapter.providers.api import Api
 from lightrouter.adapter.providers.events import EventReader, UsageWait
 from lightrouter.adapter.providers.gemini import Gemini
 from lightrouter.adapter.providers.openai import OpenAI
+from lightrouter.adapter.providers.refusals import features
 from lightrouter.adapter.providers.reply import ReportedError, parse
+from lightrouter.adapter.quirks import Quirks
 from lightrouter.adapter.text.coalesce import TextDelta, joined
 from lightrouter.pool.schema import CandidateEntry
-from lightrouter.v1.chat_pb2 import ChatMessage, OutputSpec, Role, Sampling, Tool
+from lightrouter.v1.chat_pb2 import ChatMessage, OutputSpec, Role, Sampling, Tool, ToolCall
 from tests.upstreams.dialects import DIALECTS, Call, Counts, Dialect, Said
 
 APIS: dict[str, Callable[[CandidateEntry], Api]] = {"openai": OpenAI, "anthropic": Anthropic, "gemini": Gemini}
@@ -189,3 +192,21 @@ def test_a_part_of_a_stream_is_never_a_whole_answer(dialect: Dialect, end: int) 
         return
     # Only what comes behind the finish reason may be missing.
     assert (part["text"], part["calls"]) == (whole["text"], whole["calls"])
+
+
+MEMBERS = st.sampled_from(["content", "reasoning", "reasoning_details", "tool_calls", "type", "text", "parts", "role"])
+
+
+@settings(max_examples=80)
+@given(block=st.dictionaries(MEMBERS, VALUES), last=st.booleans(), merged=st.booleans(), called=st.booleans())
+def test_any_state_that_a_caller_sends_back(
+    dialect: Dialect, block: dict[str, Any], last: bool, merged: bool, called: bool
+) -> None:
+    calls = [ToolCall(id="1", name="find", arguments="{}")] * called
+    kept = {"model": "tiny", "text": "So", "calls": [["find", "{}"]] * called, "blocks": [block]}
+    state = json.dumps({dialect.provider: kept}).encode()
+    answer = ChatMessage(role=Role.ROLE_ASSISTANT, content="So", tool_calls=calls, candidate="fast", state=state)
+    result = ChatMessage(role=Role.ROLE_TOOL, tool_call_id="1", content="x")
+    turns = [*REQUEST.messages, answer, *([] if last else [result])]
+    request = replace(REQUEST, messages=turns, prefill="", quirks=Quirks(merges_turns=merged, merges_system=merged))
+    features(made(dialect).write(request, streamed=True).asked)

@@ -137,6 +137,22 @@ def test_a_member_that_is_named_is_left_away(body: str, refused: str | None, sta
             Quirks(most_tokens=8192),
         ),
         (error("Range of max_tokens should be [16, 8192]"), 8, Quirks(least_tokens=16)),
+        (
+            error(
+                "`max_tokens` must be less than or equal to `8192`, the maximum value for `max_tokens` is less than the"
+                " `context_window` for this model"
+            ),
+            9000,
+            Quirks(most_tokens=8192),
+        ),
+        (
+            error(
+                "The maximum tokens you requested exceeds the model limit of 8192. Try again with a maximum tokens"
+                " value that is lower than 8192."
+            ),
+            9000,
+            Quirks(most_tokens=8192),
+        ),
     ],
 )
 def test_a_token_limit_is_put_as_it_is_taken(body: str, limit: int, quirks: Quirks) -> None:
@@ -224,6 +240,15 @@ def test_roles_and_turns_are_put_as_the_template_takes_them(
         ),
         error("Invalid image: the temperature chart cannot be read"),
         error("Input data may contain inappropriate content."),
+        error("The decoder prompt (length 9000) is longer than the maximum model length of 8192."),
+        error("This model's maximum prompt length is 131072 but the request contains 140000 tokens."),
+        error("InternalError.Algo.InvalidParameter: Range of input length should be [1, 129024]"),
+        error(
+            "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 8193. Given: 8000 `inputs` tokens"
+        ),
+        error("input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000"),
+        error("Prompt 超长"),
+        error("系统检测到输入或生成内容可能包含不安全或敏感内容"),
     ],
 )
 def test_the_requests_own_fault_has_no_remedy(body: str) -> None:
@@ -240,6 +265,16 @@ def test_what_names_nothing_is_found_out_by_trying(body: str) -> None:
         Quirks(merges_system=True),
     ]
     assert not any(guess.named for guess in found)
+
+
+@pytest.mark.parametrize("words", ["the request exceeds the available context size", "prompt is too long"])
+def test_a_server_that_fails_at_a_long_prompt_is_no_worse_for_it(words: str) -> None:
+    assert meant(error(words), sent(), 500) == Refusal(own_fault=True)
+
+
+@pytest.mark.parametrize("words", ["User location is not supported for the API use.", "Model x does not exist"])
+def test_what_the_provider_never_serves_is_not_guessed_at(words: str) -> None:
+    assert meant(error(words), sent(**OPTIONS)) == Refusal(no_model=True)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, None])

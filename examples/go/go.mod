@@ -1,4 +1,4 @@
-module lightrouter.dev/tests/clients/go
+module example.com/ask
 
 go 1.26.0
 
@@ -6,7 +6,6 @@ require (
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261104224025-d1e00e9f33ab
 	google.golang.org/grpc v1.85.0
 	google.golang.org/protobuf v1.36.12
-	lightrouter.dev/gen v0.0.0
 )
 
 require (
@@ -16,8 +15,6 @@ require (
 	golang.org/x/text v0.42.0 // indirect
 	google.golang.org/grpc/cmd/protoc-gen-go-grpc v1.6.2 // indirect
 )
-
-replace lightrouter.dev/gen => ../../../build/clients/go/build/go
 
 tool (
 	google.golang.org/grpc/cmd/protoc-gen-go-grpc
