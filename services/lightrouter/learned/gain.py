@@ -1,7 +1,7 @@
 """The gain of one more answer: how much better the answer that would be given gets if a candidate is asked next.
 
-The gain is learned on outcomes: of recorded answers, the rise in quality of the one that would be picked. This covers
-what no formula of single qualities does: how candidates err together, and how often the right answer is then picked.
+The gain is learned from recorded outcomes: it is the rise in quality of the answer that would be picked. No formula of
+single qualities covers how candidates err together, and how often the right answer is then picked.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Answered(NamedTuple):
     """A whole answer.
 
     Attributes:
-        candidate: Who wrote it.
+        candidate: Its author.
         quality: Its expected quality given all answers so far, 0 to 1.
         answer: The comparable answer in it; None if there is none.
         length: Its characters.

@@ -111,7 +111,7 @@ def test_a_number_is_read_in_a_text(frame: str, text: str, value: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "x", "1,2", "[1,2]", "1 and 2", "3-5", "v2", "2nd", "1/2/2024", "twelve", "x^2", "10-4"]
 )
-def test_what_is_no_single_number_is_none(text: str) -> None:
+def test_a_text_without_a_single_number_has_none(text: str) -> None:
     if text == "1,2":
         # A decimal comma, as it stands alone.
         assert number_of(text) is not None
