@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterable
 from dataclasses import dataclass, field
 
+from lightrouter.runtime.toolcalls import ToolCalls
 from lightrouter.v1.adapter_pb2 import GenerationChunk, GenerationResult, StreamGenerateResponse
+from lightrouter.v1.chat_pb2 import ToolCall
 
 
 @dataclass
@@ -19,6 +21,12 @@ class Held:
     """The output after the checkpoint."""
     result: GenerationResult = field(default_factory=GenerationResult)
     ended: bool = False
+    _calls: ToolCalls = field(default_factory=ToolCalls)
+
+    @property
+    def calls(self) -> list[ToolCall]:
+        """The tool calls."""
+        return self._calls.calls()
 
     @property
     def output(self) -> tuple[str, str]:
@@ -51,6 +59,7 @@ class Held:
         chunk.text += piece.text
         chunk.reasoning += piece.reasoning
         chunk.restarted |= piece.restarted
+        self._calls.add(piece.tool_calls)
 
 
 async def read(events: AsyncIterable[StreamGenerateResponse]) -> Held:

@@ -128,7 +128,7 @@ def template(chart: Path, values: str, *options: str, release: str = "lightroute
 
 
 def candidate(**more: object) -> dict[str, object]:
-    """Returns the entry of the candidate `small` with these keys besides."""
+    """Returns the entry of the candidate `small` with these further keys."""
     return {**SMALL, **more}
 
 

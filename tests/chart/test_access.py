@@ -40,7 +40,7 @@ def test_a_key_is_mounted_or_an_environment_variable() -> None:
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
-def test_with_tls_everything_is_tls_but_the_probes(component: str) -> None:
+def test_tls_covers_everything_but_the_probes(component: str) -> None:
     manifests = render(tls=TLS)
     settings, container = manifests.settings(component), manifests.container(component)
     assert str(settings.tls_cert_file) == "/etc/lightrouter/tls/tls.crt"
@@ -73,7 +73,7 @@ def test_services_serve_the_release_s_own_certificates_alone() -> None:
 
 @pytest.mark.parametrize("component", ["selector", "aggregator", "adapter-small"])
 @pytest.mark.parametrize("more", [[], ["*.here.svc.cluster.local"], ["*"]])
-def test_with_a_secret_for_all_services_a_caller_s_certificate_is_not_served(component: str, more: list[str]) -> None:
+def test_a_caller_s_certificate_is_refused_if_one_secret_is_for_all_services(component: str, more: list[str]) -> None:
     allowed = Identities(render(tls=TLS | {"identities": more}).settings(component).tls_allowed_identities.split(","))
     own = ["lightrouter-router.here.svc", "lightrouter-selector.here.svc.cluster.local"]
     for name in own:

@@ -25,7 +25,7 @@ def told(manifests: Manifests) -> SimpleNamespace:
     return SimpleNamespace(**evaluate.make_context(name, arguments).params)
 
 
-def test_there_is_none_unless_it_is_wanted() -> None:
+def test_the_evaluator_is_off_by_default() -> None:
     manifests = render()
     assert not manifests.all("CronJob")
     assert "evaluator" not in manifests.all("ServiceAccount") | manifests.all("Role") | manifests.all("NetworkPolicy")
@@ -131,7 +131,7 @@ def test_it_reaches_adapters_and_the_api_and_nobody_reaches_it() -> None:
     assert [ports(rule) for rule in reach] == [{50051}, {443, 6443}]
 
 
-def test_with_tls_it_calls_adapters_by_tls() -> None:
+def test_the_evaluator_calls_adapters_over_tls() -> None:
     manifests = render(evaluator=ON, tls=TLS)
     arguments = told(manifests)
     assert str(arguments.tls_ca_file) == "/etc/lightrouter/tls/ca.crt"

@@ -115,7 +115,7 @@ def test_a_workloads_values_hold_for_all_and_a_components_over_them(component: s
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
-def test_what_pods_are_given_besides(component: str) -> None:
+def test_pods_get_the_further_values(component: str) -> None:
     given: dict[str, Any] = {
         "priorityClassName": "high",
         "runtimeClassName": "gvisor",

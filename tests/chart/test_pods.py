@@ -132,7 +132,7 @@ FROM = {"fieldRef": {"fieldPath": "status.podIP"}}
     ],
     ids=lambda extra: f"{extra['name']}-{'value' in extra}",
 )
-def test_no_variable_is_there_twice(component: str, telemetry: dict[str, Any], extra: dict[str, Any]) -> None:
+def test_each_variable_is_set_once(component: str, telemetry: dict[str, Any], extra: dict[str, Any]) -> None:
     small = candidate(apiKey={"secretName": "s", "mount": False})
     manifests = render(candidates=[small], telemetry=telemetry, workload={"extraEnv": [extra]})
     variables = manifests.container(component)["env"]

@@ -36,7 +36,7 @@ def settings(manifests: Manifests) -> SuiteSettings:
     return found
 
 
-def test_by_default_each_service_has_its_pods() -> None:
+def test_each_service_has_its_pods_by_default() -> None:
     assert render().manifests == render(topology="services").manifests
     assert set(render().all("Deployment")) == set(COMPONENTS)
     assert set(render().one("ConfigMap", "pool")["data"]) == {"pool.yaml"}
@@ -133,6 +133,6 @@ def test_the_step_between_has_the_pods_of_both() -> None:
         ({"evaluator": {"enabled": True, "validationSet": {"configMap": "set"}}}, "evaluator.enabled needs topology"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_sentence(values: dict[str, Any], fault: str) -> None:
+def test_impossible_values_are_refused_in_a_sentence(values: dict[str, Any], fault: str) -> None:
     with pytest.raises(RefusedError, match=fault):
         render(**{"topology": "single", **values})

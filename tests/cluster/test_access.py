@@ -172,13 +172,13 @@ def closed(
         yield release
 
 
-def test_those_who_belong_are_answered(closed: Closed) -> None:
+def test_known_callers_are_answered(closed: Closed) -> None:
     closed.namespace.test()
     assert closed.ask().endswith("Who am I?")
     assert closed.ask(token=closed.issuer.token()).endswith("Who am I?")
 
 
-def test_those_who_do_not_belong_are_told_why(closed: Closed) -> None:
+def test_unknown_callers_are_told_why(closed: Closed) -> None:
     for token, said in (
         ("", "bearer token"),
         ("another", "not known"),

@@ -176,7 +176,7 @@ async def test_watches_that_end_in_time_miss_nothing(namespace: Namespace) -> No
     "spec",
     [{"prices": {"input": "-1"}}, {"prior": 2}, {"state": "gone"}, {"name": "No.Name"}, {"baseUrl": "http://u:p@h"}],
 )
-async def test_what_the_definition_can_tell_is_refused_at_once(namespace: Namespace, spec: dict[str, Any]) -> None:
+async def test_the_definition_refuses_faults_at_once(namespace: Namespace, spec: dict[str, Any]) -> None:
     with pytest.raises(client.ApiException) as caught:
         await namespace.create("a", **spec)
     assert caught.value.status == 422

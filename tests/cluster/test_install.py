@@ -27,7 +27,7 @@ def everything(namespace: Namespace) -> set[str]:
 
 
 @pytest.mark.parametrize("major", [3, 4])
-def test_what_is_installed_answers_and_leaves_nothing_behind(
+def test_an_installed_release_answers_and_leaves_nothing_behind(
     new_namespace: Callable[[str], AbstractContextManager[Namespace]], major: int
 ) -> None:
     with new_namespace("install") as given:

@@ -60,7 +60,7 @@ def test_it_has_what_the_lock_names_and_nothing_else(contents: Any) -> None:
     assert contents["installed"] == {**locked, "lightrouter": VERSION}
 
 
-def test_nothing_of_the_build_is_left(contents: Any) -> None:
+def test_the_image_has_nothing_of_the_build(contents: Any) -> None:
     assert contents["compilers"] == []
     assert contents["leftovers"] == []
 
@@ -81,7 +81,7 @@ def test_each_service_starts(docker: Docker, image: str, service: str) -> None:
     assert said.startswith(f"usage: lightrouter serve {service}")
 
 
-def test_without_a_command_it_says_what_there_is(docker: Docker, image: str) -> None:
+def test_the_image_lists_its_commands_if_none_is_given(docker: Docker, image: str) -> None:
     assert docker.restricted(image).stdout.startswith("Usage: lightrouter")
     assert docker.restricted(image, "--version").stdout == f"lightrouter {VERSION}\n"
 

@@ -41,7 +41,7 @@ async def hold(served: Adapter, asked: Generation, tokens: int) -> Held:
 
 
 @pytest.mark.parametrize("kind", TEXTS)
-async def test_at_every_token(kind: str) -> None:
+async def test_a_checkpoint_at_every_token_is_where_a_limit_cuts(kind: str) -> None:
     written = TEXTS[kind]
     async with Upstream(behaviours.tokens(written)) as upstream, adapter(upstream.base_url) as served:
         free = await hold(served, generation(), 0)

@@ -89,7 +89,7 @@ async def test_an_endless_stream_ends_at_the_limit_or_the_deadline() -> None:
         await upstream.all_closed()
 
 
-async def test_nobody_listens() -> None:
+async def test_an_endpoint_that_nobody_listens_on() -> None:
     async with Upstream(behaviours.hang) as upstream:
         base_url = upstream.base_url
     async with adapter(base_url, limits={"retries": 1}) as served:
@@ -206,7 +206,7 @@ async def test_retry_after_without_an_end_is_told_as_a_day(asked: str) -> None:
     assert caught.value.retry_after == 24 * 3600
 
 
-async def test_no_key_gets_out(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_errors_never_show_a_key(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "topsecret0123456789"
     monkeypatch.setenv("TEST_KEY", secret)
     caplog.set_level(logging.DEBUG)

@@ -92,7 +92,7 @@ async def test_calls_before_the_provider_and_in_the_queue_are_seen(reader: InMem
     assert values(reader, i.CALL_DURATION) == {(*BOOT, "CANCELLED"): 1}
 
 
-async def test_no_caller_adds_a_series(reader: InMemoryMetricReader) -> None:
+async def test_callers_add_no_series(reader: InMemoryMetricReader) -> None:
     meter = Metrics(Resource.create({}), reader).meter("1")
     async with Upstream(behaviours.reply("Yes.")) as upstream, adapter(upstream.base_url, meter=meter) as served:
         await served.generate(generation(stage=STAGE_BOOT))

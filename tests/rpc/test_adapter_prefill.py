@@ -213,7 +213,7 @@ async def test_a_held_call_that_is_refused_is_written_anew_and_held() -> None:
             assert (held.before.restarted, held.before.text, held.after.text) == (True, "abcde", "fgh")
 
 
-async def test_before_it_is_known_what_becomes_of_the_first_part_nothing_is_settled() -> None:
+async def test_no_text_is_settled_before_the_use_of_the_prefill_is_known() -> None:
     prefix = "Blue light"
     events = [behaviours.delta(token) for token in ["Blue", " light", " is", " here", "."]]
     async with (

@@ -195,7 +195,7 @@ REFUSED: Sequence[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("name", "words"), REFUSED)
-async def test_what_a_provider_refuses_is_left_out_and_remembered(dialect: Dialect, name: str, words: str) -> None:
+async def test_a_refused_option_is_left_out_and_remembered(dialect: Dialect, name: str, words: str) -> None:
     def accepts(body: dict[str, Any]) -> bool:
         value = dialect.option(body, name)
         return value == 64 if name == "max_tokens" else value is None

@@ -64,7 +64,7 @@ async def test_the_recorded_pace_is_kept_where_it_is_asked_for(recording: Path) 
     assert whole.result.elapsed.ToTimedelta().total_seconds() >= 0.4
 
 
-async def test_what_was_not_recorded_is_said_so_and_opens_no_circuit(replay: Adapter) -> None:
+async def test_an_unrecorded_prompt_is_named_and_opens_no_circuit(replay: Adapter) -> None:
     for _ in range(20):
         with pytest.raises(ServiceError) as caught:
             await replay.generate(generation("Who are you?"))

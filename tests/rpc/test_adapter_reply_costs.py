@@ -51,7 +51,7 @@ BROKEN = behaviours.reset_mid_stream("one two three four five six")
         pytest.param(behaviours.reset, False, id="reset-at-once"),
     ],
 )
-async def test_what_a_failed_attempt_wrote_is_paid_for(first: Behaviour, spent: bool) -> None:
+async def test_the_tokens_of_a_failed_attempt_are_paid_for(first: Behaviour, spent: bool) -> None:
     good = behaviours.stream([delta("Hi"), delta(finish="stop")], usage=COUNTS)
     async with Upstream(first, good) as upstream, adapter(upstream.base_url, **COSTS) as served:
         result = (await served.generate(generation())).result

@@ -218,7 +218,7 @@ async def test_a_refused_parameter_is_left_out_and_remembered(name: str, members
     assert name in described.refuses
 
 
-async def test_what_the_entry_says_is_refused_is_never_sent() -> None:
+async def test_members_that_the_entry_refuses_are_never_sent() -> None:
     async with (
         Upstream(reply("Hi")) as server,
         adapter(server.base_url, refuses=["temperature", "system role"]) as served,

@@ -27,7 +27,7 @@ async def test_a_limit_that_was_spent_before_any_text_is_a_cut_and_costs() -> No
 
 
 @pytest.mark.parametrize("status", [400, 500])
-async def test_without_a_limit_or_with_another_status_it_is_a_failure(status: int) -> None:
+async def test_a_spent_limit_is_a_failure_without_a_limit_or_with_another_status(status: int) -> None:
     words = "Could not finish the message because max_tokens or model output limit was reached."
     limit = generation() if status == 400 else generation(sampling=most(20))
     async with Upstream(behaviours.status(status, words)) as upstream, adapter(upstream.base_url) as served:
@@ -59,7 +59,7 @@ async def test_waits_are_honoured_and_passed_on(status: int, headers: dict[str, 
         assert len(upstream.requests) == 1
 
 
-async def test_when_a_limit_is_full_again_is_no_wait_while_none_is_reached() -> None:
+async def test_the_reset_of_a_limit_is_no_wait_while_none_is_reached() -> None:
     error = await failed(behaviours.status(503, headers={"x-ratelimit-reset-requests": "1h"}))
     assert error.retry_after is None
 

@@ -97,7 +97,7 @@ async def test_a_load_outlives_the_boots_that_are_late(
     ],
     ids=["input", "output", "cached", "key", "complete", "no-stage"],
 )
-async def test_what_may_cost_money_or_is_no_first_call_ends_at_once(
+async def test_a_boot_that_may_cost_money_or_is_no_first_call_ends_at_once(
     monkeypatch: pytest.MonkeyPatch, members: dict[str, Any], stage: Stage.ValueType
 ) -> None:
     monkeypatch.setenv("SOME_KEY", "secret")

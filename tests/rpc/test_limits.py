@@ -135,9 +135,7 @@ async def _no_message(rig: Rig) -> None:
         _no_message,
     ],
 )
-async def test_whatever_becomes_of_a_call_its_place_and_its_bytes_are_given_back(
-    rig: Rig, way: Callable[[Rig], Awaitable[None]]
-) -> None:
+async def test_every_call_gives_back_its_place_and_its_bytes(rig: Rig, way: Callable[[Rig], Awaitable[None]]) -> None:
     for _ in range(4):
         for event in (rig.servicer.entered, rig.servicer.cancelled, rig.servicer.release):
             event.clear()
@@ -237,7 +235,7 @@ async def test_reading_waits_for_the_memory_that_the_largest_message_takes() -> 
     assert most == 2
 
 
-async def test_those_who_wait_too_long_for_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_calls_that_wait_too_long_for_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     budget = limits.Bytes(1024, 8 * 1024)
     reading = asyncio.Event()
 

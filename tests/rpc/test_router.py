@@ -158,7 +158,7 @@ async def test_all_failing_is_unavailable_with_a_detail_each(suite: RouterSuite,
     assert error.retry_after == 3.0
 
 
-async def test_without_a_selector_and_an_aggregator_there_is_an_answer() -> None:
+async def test_a_route_answers_without_selector_and_aggregator() -> None:
     async with RouterSuite(down=["selector", "aggregator"]) as suite:
         answer = (await suite.complete(prompt(margin=1.0))).answer
     assert answer.text == WHOLE

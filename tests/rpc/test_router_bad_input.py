@@ -96,7 +96,7 @@ async def test_bad_input_is_named_and_nothing_spent(
     assert not suite.models.calls
 
 
-async def test_no_prompt(suite: RouterSuite) -> None:
+async def test_a_request_without_a_prompt_is_refused(suite: RouterSuite) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await suite.stub.Complete(CompleteRequest())
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT

@@ -220,7 +220,7 @@ async def test_drift_is_said_in_the_status_of_the_candidate(cluster: Cluster) ->
 
 
 @pytest.mark.parametrize("away", ["cluster", "namespace"])
-def test_without_a_cluster_or_a_namespace_the_router_says_so(
+def test_a_router_without_a_cluster_or_a_namespace_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], away: str
 ) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)

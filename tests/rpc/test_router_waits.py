@@ -47,7 +47,7 @@ async def test_one_of_two_that_hangs_costs_a_grace_and_not_half_the_deadline(quo
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-async def test_those_on_probation_are_the_last_resort(streaming: bool) -> None:
+async def test_candidates_on_probation_are_the_last_resort(streaming: bool) -> None:
     async with RouterSuite(entries=HELD, probation_share=0.0) as suite:
         for name in "ab":
             suite.models.models[name] = Model(fails={STAGE_BOOT: failure()})
@@ -65,7 +65,7 @@ EIGHT: list[dict[str, object]] = [{"name": n, "state": "probation" if n > "b" el
 @pytest.mark.parametrize("k", [1, 2])
 @pytest.mark.parametrize("broken", ["abc", "abcdefg"])
 @pytest.mark.parametrize("fails", [Model(fails={STAGE_BOOT: failure()}), Model(fails={STAGE_COMPLETE: failure()})])
-async def test_as_long_as_one_of_the_pool_works_a_caller_gets_its_answer(
+async def test_a_caller_gets_its_answer_if_one_candidate_works(
     fails: Model, broken: str, k: int, streaming: bool
 ) -> None:
     """Two are admitted, and the rest on probation; who works of them is not known."""
@@ -78,7 +78,7 @@ async def test_as_long_as_one_of_the_pool_works_a_caller_gets_its_answer(
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-async def test_those_who_hang_leave_time_for_each_who_stands_by(streaming: bool) -> None:
+async def test_hanging_candidates_leave_time_for_each_standby(streaming: bool) -> None:
     async with RouterSuite(entries=EIGHT, probation_share=0.0, boot_share=1e-4) as suite:
         suite.models.models.update(dict.fromkeys("abcde", Model(hangs={STAGE_BOOT})))
         asked = prompt(k=1)
@@ -127,7 +127,7 @@ async def test_an_adapter_that_says_that_it_does_not_serve_is_not_asked() -> Non
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-async def test_what_all_refuse_is_a_failed_precondition(streaming: bool) -> None:
+async def test_a_prompt_that_all_refuse_is_a_failed_precondition(streaming: bool) -> None:
     async with RouterSuite(entries=TWO) as suite:
         for name, reason in (("a", ERROR_REASON_UPSTREAM_REJECTED), ("b", ERROR_REASON_UPSTREAM_UNAUTHENTICATED)):
             refusal = ServiceError(Code.FAILED_PRECONDITION, reason, "HTTP 4xx")

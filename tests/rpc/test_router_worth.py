@@ -33,7 +33,7 @@ async def quoted(suite: RouterSuite, asked: Prompt) -> QuoteResponse:
         raise from_rpc_error(error) from None
 
 
-async def test_who_is_worth_it_is_asked_and_nobody_boots(suite: RouterSuite) -> None:
+async def test_candidates_worth_their_cost_are_asked_without_a_boot(suite: RouterSuite) -> None:
     answer = (await suite.complete(prompt(worth_nanousd=1000, hold=HOLD_NEVER))).answer
     assert suite.models.asked(STAGE_COMPLETE) == ["a", "b"]
     assert not suite.models.asked(STAGE_BOOT)
@@ -85,7 +85,7 @@ async def test_another_strategy_is_refused_in_a_sentence(suite: RouterSuite) -> 
     assert "worth_nanousd needs selector LEARNED, or none" in caught.value.violations[0].message
 
 
-async def test_without_a_selector_a_quote_and_an_answer_are_made_by_prior() -> None:
+async def test_quote_and_answer_use_the_prior_without_a_selector() -> None:
     async with RouterSuite(down=["selector"]) as suite:
         quote = await quoted(suite, prompt(worth_nanousd=10**9))
         assert [each.reason for each in quote.degraded] == [DEGRADED_REASON_SHORTLIST_FAILED]

@@ -269,7 +269,7 @@ async def test_calls_are_taken_during_the_delay_of_the_drain(tmp_path: Path) -> 
         await draining
 
 
-async def test_after_the_delay_the_server_stops(tmp_path: Path) -> None:
+async def test_the_server_stops_after_the_delay(tmp_path: Path) -> None:
     async with Rig(tmp_path, drain_delay_seconds=0.01).running() as rig:
         await rig.server.drain()
         await rig.refused(rig.channels(rig.authority.file))

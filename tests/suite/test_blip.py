@@ -21,7 +21,7 @@ FRAGILE = {"limits": {"retries": 0}, "circuit": {"failures": 3, "cooldown_s": 60
 
 
 async def answer(suite: Suite, *, streaming: bool) -> list[str]:
-    """Returns who was asked as a last resort."""
+    """Returns the candidates that were asked as a last resort."""
     found = (await suite.stream(prompt()))[-1].answer if streaming else await suite.complete(prompt())
     assert found.candidates
     return [each.candidate for each in found.degraded if each.reason == DEGRADED_REASON_LAST_RESORT]

@@ -105,7 +105,9 @@ def without_times(answer: Answer) -> dict[str, Any]:
     [(collector, hang), (collector, refuse), (absent, hang)],
     ids=["hangs", "refuses", "absent"],
 )
-async def test_no_collector_changes_an_answer(folder: Path, reached: Callable[[Export], Any], export: Export) -> None:
+async def test_a_broken_collector_changes_no_answer(
+    folder: Path, reached: Callable[[Export], Any], export: Export
+) -> None:
     wanted = [without_times(answer) for answer in await answers(folder, None)]
     async with reached(export) as endpoint:
         spans = SpanQueue(SpanExporter(endpoint=endpoint, insecure=True), flush_seconds=0.1)

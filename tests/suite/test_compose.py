@@ -78,7 +78,7 @@ def test_files_and_volumes_are_there_and_ports_are_for_this_machine_alone() -> N
         assert not service["image"].endswith(":latest")
 
 
-def test_what_prometheus_and_grafana_read_is_what_others_serve() -> None:
+def test_prometheus_and_grafana_read_what_others_serve() -> None:
     collector = yaml.safe_load((DEPLOY / "collector/config.yaml").read_text())
     prometheus = yaml.safe_load((DEPLOY / "prometheus/prometheus.yaml").read_text())
     [scrape] = prometheus["scrape_configs"]

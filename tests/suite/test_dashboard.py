@@ -124,7 +124,7 @@ def test_a_query_about_anything_else_is_found_out(query: str, exported: Exported
         check(promql_parser.parse(query), exported)
 
 
-def test_what_a_legend_or_an_alert_names_is_there(exported: Exported) -> None:
+def test_every_name_of_a_legend_or_an_alert_exists(exported: Exported) -> None:
     for panel in PANELS:
         for target in panel["targets"]:
             there = check(promql_parser.parse(target["expr"].replace("$__rate_interval", "5m")), exported)

@@ -110,7 +110,7 @@ async def test_losers_are_closed_at_the_choice_and_the_winner_writes_on(folder: 
     assert lost.cost_nanousd
 
 
-async def test_what_was_written_while_it_was_held_comes_once_and_without_a_gap(folder: Path) -> None:
+async def test_text_written_while_held_comes_once_and_without_a_gap(folder: Path) -> None:
     text = "".join(f"{number} " for number in range(3000))
     async with (
         Upstream(behaviours.model(text, pieces=1)) as first,

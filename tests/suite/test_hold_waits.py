@@ -305,7 +305,7 @@ async def test_two_routes_that_hold_the_place_the_other_waits_for_both_get_answe
 
 
 @pytest.mark.parametrize("ceiling", [70_000, 100_000, 200_000, 400_000, 10_000_000])
-async def test_no_ceiling_is_passed_by_held_calls(folder: Path, ceiling: int) -> None:
+async def test_held_calls_stay_below_the_ceiling(folder: Path, ceiling: int) -> None:
     async with (
         Upstream(behaviours.model(TEXT)) as first,
         Upstream(behaviours.model(OTHER)) as second,

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any, ClassVar
 
 import grpc
@@ -21,6 +22,7 @@ from lightrouter.v1.chat_pb2 import ChatMessage, Role
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Prompt
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub
+from tests.readme import DOCS, blocks
 from tests.suite.jaeger import Started, started
 from tests.suite.up_support import TIMEOUT_S, Chat, Up, cli, pool_text, upstream
 
@@ -193,7 +195,7 @@ def test_completions_follow_from_their_boots(routed: tuple[Answer, list[Span]]) 
         assert [boots[linked] for linked in span.links] == [span.attributes[names.CANDIDATE]]
 
 
-def test_what_ran_at_once_overlaps_and_stages_cover_what_is_theirs(routed: tuple[Answer, list[Span]]) -> None:
+def test_parallel_calls_overlap_and_stages_cover_their_calls(routed: tuple[Answer, list[Span]]) -> None:
     _, spans = routed
     boots = [span for span in chats(spans, "boot") if span.attributes[names.CANDIDATE] != "gone"]
     assert max(span.begin for span in boots) < min(span.end for span in boots)
@@ -221,7 +223,7 @@ def test_the_ledger_is_the_sum_over_the_spans(routed: tuple[Answer, list[Span]])
     assert route.attributes[names.COST] == ledger.cost_nanousd
 
 
-def test_who_failed_and_who_was_chosen(routed: tuple[Answer, list[Span]]) -> None:
+def test_the_trace_names_failed_and_chosen_candidates(routed: tuple[Answer, list[Span]]) -> None:
     answer, spans = routed
     (gone,) = (span for span in chats(spans) if span.attributes[names.CANDIDATE] == "gone")
     assert (gone.attributes["error"], gone.attributes[names.ERROR_TYPE]) == (True, "UPSTREAM_UNAVAILABLE")
@@ -239,7 +241,7 @@ def test_who_failed_and_who_was_chosen(routed: tuple[Answer, list[Span]]) -> Non
     assert "candidate_failed" in json.loads(str(route.attributes[names.DEGRADED]))
 
 
-def test_what_its_caller_does_not_trace_is_not_traced(running: tuple[Started, str], routed: object) -> None:
+def test_a_request_that_its_caller_does_not_sample_is_not_traced(running: tuple[Started, str], routed: object) -> None:
     started, address = running
     ask(address, UNSAMPLED_ID, flags="00")
     ask(address, LATER_ID)
@@ -250,17 +252,36 @@ def test_what_its_caller_does_not_trace_is_not_traced(running: tuple[Started, st
         assert jaeger.read(UNSAMPLED_ID) == []
 
 
-def test_ask_prints_the_waterfall(running: tuple[Started, str], routed: object) -> None:
+@pytest.fixture(scope="module")
+def merged(running: tuple[Started, str], routed: object) -> CompletedProcess[str]:
+    """What `ask --jaeger` says of a route whose drafts are merged."""
+    return ask_jaeger(running, "Why?", "--k", "2", "--selector", "consensus")
+
+
+@pytest.fixture(scope="module")
+def held(running: tuple[Started, str], routed: object) -> CompletedProcess[str]:
+    """What `ask --jaeger` says of a route that chooses among held calls."""
+    return ask_jaeger(running, LONG, "--boot-tokens", "2", "--k", "1", "--selector", "prior", "--hold", "always")
+
+
+def ask_jaeger(running: tuple[Started, str], prompt: str, *flags: str) -> CompletedProcess[str]:
+    """Asks without an early exit."""
     started, address = running
-    flags = ["--jaeger", started.url, "--selector", "prior", "--margin", "1", "--agreement", "1", "-o", "json"]
-    asked = cli("ask", "Why?", *flags, address=address)
+    asked = cli(
+        "ask", prompt, "--jaeger", started.url, "--margin", "1", "--agreement", "1", "-o", "json", *flags,
+        address=address,
+    )  # fmt: skip
     assert asked.returncode == 0, asked.stderr
-    answer = json.loads(asked.stdout)
-    first, _, *lines = asked.stderr.splitlines()
+    return asked
+
+
+def test_ask_prints_the_waterfall(running: tuple[Started, str], merged: CompletedProcess[str]) -> None:
+    answer = json.loads(merged.stdout)
+    first, _, *lines = merged.stderr.splitlines()
     named = re.fullmatch("trace: ([0-9a-f]{32})", first)
     assert named
     with httpx.Client() as http:
-        spans = Jaeger(started.url, http).read(named[1])
+        spans = Jaeger(running[0].url, http).read(named[1])
     routes = [span for span in spans if span.name == names.ROUTE]
     assert [span.attributes[names.ROUTE_ID] for span in routes] == [answer["routeId"]]
     drawn = [line.split()[0] for line in lines if "━" in line]
@@ -271,13 +292,26 @@ def test_ask_prints_the_waterfall(running: tuple[Started, str], routed: object) 
     assert any(line.split()[0] == "route" and total in line for line in lines if line.strip())
 
 
-def test_ask_says_which_held_calls_were_chosen(running: tuple[Started, str], routed: object) -> None:
-    started, address = running
-    flags = ["--jaeger", started.url, "--selector", "prior", "--boot-tokens", "2", "--k", "1", "--hold", "always"]
-    asked = cli("ask", LONG, *flags, "--margin", "1", "--agreement", "1", "-o", "json", address=address)
-    assert asked.returncode == 0, asked.stderr
-    words = Counter(re.findall("(checkpoint|chosen|dropped) after", asked.stderr))
-    assert words == {"checkpoint": len(CANDIDATES), "chosen": 1, "dropped": len(CANDIDATES) - 1}, asked.stderr
+def test_ask_says_which_held_calls_were_chosen(held: CompletedProcess[str]) -> None:
+    words = Counter(re.findall("(checkpoint|chosen|dropped) after", held.stderr))
+    assert words == {"checkpoint": len(CANDIDATES), "chosen": 1, "dropped": len(CANDIDATES) - 1}, held.stderr
+
+
+def test_the_waterfall_in_the_documents_has_the_lines_of_a_real_one(
+    merged: CompletedProcess[str], held: CompletedProcess[str]
+) -> None:
+    (shown,) = [block for block in blocks(DOCS / "how-to" / "trace.md", "") if "--jaeger" in block]
+    drawn = {shape(line) for asked in (merged, held) for line in asked.stderr.splitlines()}
+    assert {shape(line) for line in shown.partition("trace: ")[2].splitlines()[1:]} <= drawn
+    assert all(f"{word} after" in shown for word in ("checkpoint", "chosen", "dropped"))
+
+
+def shape(line: str) -> str:
+    """Returns a line of a waterfall without its bar, its figures, and what depends on the pool."""
+    line = " ".join(re.sub("━|, degraded: .*", "", line).split())
+    line = re.sub(r"^chat \S+", "chat", line)
+    line = re.sub(r"[a-z]+(?=, \d+ tokens in)|(?<=^\d\. )[a-z]+|, (stop|length)$", "", line)
+    return re.sub(r"\$?\d[\d.]*", "0", line)
 
 
 def test_services_that_stop_send_their_last_spans(

@@ -75,7 +75,7 @@ async def test_requests_are_answered_and_the_service_ends(endpoint: str) -> None
     until("the failure is counted", lambda: failures)
 
 
-def test_what_is_left_is_exported_at_the_end() -> None:
+def test_the_last_metrics_are_exported_at_the_end() -> None:
     with receiver() as (address, received):
         reader = otlp_reader(Target(f"http://{address}"), 3600, pytest.fail)
         metrics = Metrics(Resource.create({"service.name": "test"}), reader)

@@ -1,4 +1,4 @@
-"""What one caller asks for, is refused, does not wait for or gives up says nothing of a candidate to the others."""
+"""Refused, abandoned and odd requests of one caller do not change how candidates serve the others."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ REFUSALS: Mapping[str, Behaviour] = {
 }
 
 
-async def test_what_one_caller_is_refused(folder: Path) -> None:
+async def test_a_provider_s_refusal_of_one_caller_harms_no_other(folder: Path) -> None:
     refusal = Switch()
     async with usual(folder, refusal) as suite:
         for why, refusal.behaviour in REFUSALS.items():
@@ -98,7 +98,7 @@ async def test_what_one_caller_is_refused(folder: Path) -> None:
             await unharmed(suite, why)
 
 
-async def test_what_ends_one_callers_texts(folder: Path) -> None:
+async def test_an_end_of_one_caller_s_texts_harms_no_other(folder: Path) -> None:
     """Two candidates begin otherwise, and have something to say before the text that ends it."""
     async with usual(folder, behaviours.reply("")) as suite:
         for _ in range(MANY):
@@ -106,7 +106,7 @@ async def test_what_ends_one_callers_texts(folder: Path) -> None:
         await unharmed(suite)
 
 
-async def test_what_is_always_empty_drifts(folder: Path) -> None:
+async def test_a_candidate_that_is_always_empty_drifts(folder: Path) -> None:
     async with usual(folder, behaviours.reply("")) as suite:
         for _ in range(MANY):
             await suite.complete(prompt(text=ODD))

@@ -224,7 +224,7 @@ def redirects(request: Request) -> None:
     [refuses(400), refuses(401), refuses(404), refuses(415), refuses(500), closes, is_endless, is_no_http, redirects],
     ids=["400", "401", "404", "415", "500", "closes", "endless", "no HTTP", "redirects"],
 )
-def test_what_is_not_taken_is_counted(behave: Behaviour) -> None:
+def test_spans_that_are_not_taken_are_counted(behave: Behaviour) -> None:
     failures: list[int] = []
     with collector(behave) as (url, _):
         assert exported(url, seconds=1) == 1
@@ -269,7 +269,7 @@ def test_an_answer_that_is_no_message_is_a_success(body: bytes) -> None:
         assert exported(url) == 0
 
 
-def test_what_a_collector_rejects_is_counted() -> None:
+def test_spans_that_a_collector_rejects_are_counted() -> None:
     traces, metrics = ExportTraceServiceResponse(), ExportMetricsServiceResponse()
     traces.partial_success.rejected_spans = 2
     metrics.partial_success.rejected_data_points = 1
@@ -313,7 +313,7 @@ def test_a_service_that_stops_does_not_wait_for_a_collector_that_hangs() -> None
         over.set()
 
 
-def test_nothing_is_sent_after_the_end() -> None:
+def test_an_exporter_sends_nothing_after_its_end() -> None:
     with collector(takes) as (url, received):
         exporter = HttpMetricExporter(Sender(Target(url, "http/protobuf")), lambda: None)
         assert exporter.force_flush()

@@ -59,7 +59,7 @@ def test_a_pool_file_is_recorded_and_played_back(tmp_path: Path, pool: Path) -> 
         up.end()
 
 
-def test_no_router_is_a_sentence_and_loses_nothing(tmp_path: Path) -> None:
+def test_a_missing_router_is_a_sentence_and_loses_nothing(tmp_path: Path) -> None:
     prompts, out = write(tmp_path / "prompts.jsonl", PROMPTS), tmp_path / "recorded.jsonl"
     done = cli("record", str(prompts), "--out", str(out), address=f"unix:{tmp_path}/none.sock")
     assert done.returncode == 1

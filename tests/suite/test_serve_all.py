@@ -46,7 +46,7 @@ def test_it_answers_and_ends_at_sigterm(tmp_path: Path, base_url: str) -> None:
         (("--pool", "pool.yaml"), "gone.jsonl"),
     ],
 )
-def test_what_is_wrong_is_a_sentence(
+def test_a_wrong_setting_is_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], fault: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

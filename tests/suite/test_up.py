@@ -118,7 +118,7 @@ def test_the_process_of_a_candidate_ends_with_its_entry(processes: Up, pool: Pat
     assert processes.running("router") == router
 
 
-def test_when_up_is_killed_nothing_is_left(processes: Up) -> None:
+def test_killing_up_leaves_no_process(processes: Up) -> None:
     up = processes
     up.wait_ready()
     up.process.kill()

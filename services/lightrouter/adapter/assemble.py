@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from opentelemetry.trace import Tracer
+from opentelemetry.metrics import NoOpMeter
+from opentelemetry.trace import NoOpTracer, Tracer
 
 from lightrouter.adapter.credentials import credentials
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.live import LiveEngine, MakeEngine, report
 from lightrouter.adapter.provider_state import ProviderState
 from lightrouter.adapter.providers import PROVIDERS
+from lightrouter.adapter.providers.provider import Provider
 from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.adapter.settings import AdapterSettings
 from lightrouter.adapter.telemetry import CallMetrics
@@ -26,6 +28,17 @@ from lightrouter.runtime.telemetry.setup import Telemetry
 from lightrouter.v1.adapter_pb2_grpc import add_AdapterServiceServicer_to_server
 
 
+def build_provider(entry: CandidateEntry) -> Provider:
+    """Returns the provider of a pool entry, with connections of its own; to be called on the event loop."""
+    return PROVIDERS[entry.provider](entry, credentials(entry.api_key_env, entry.api_key_file))
+
+
+def build_engine(entry: CandidateEntry, provider: Provider | None = None) -> Engine:
+    """Returns the engine of a pool entry without telemetry, over `provider` or the entry's own."""
+    metrics = CallMetrics(NoOpMeter("none"))
+    return Engine(entry, provider or build_provider(entry), ProviderState.new(entry), NoOpTracer(), metrics)
+
+
 def engine_maker(tracer: Tracer, metrics: CallMetrics, capture: TextCapture = NOTHING) -> MakeEngine:
     """Returns what makes the engine of a pool entry, with connections of its own; to be called on the event loop."""
 
@@ -36,9 +49,8 @@ def engine_maker(tracer: Tracer, metrics: CallMetrics, capture: TextCapture = NO
             metrics.circuit(entry.name, state)
             on_circuit(state)
 
-        keys = credentials(entry.api_key_env, entry.api_key_file)
-        provider = PROVIDERS[entry.provider](entry, keys)
-        return Engine(entry, provider, provider_state or ProviderState.new(entry, changed), tracer, metrics, capture)
+        provider_state = provider_state or ProviderState.new(entry, changed)
+        return Engine(entry, build_provider(entry), provider_state, tracer, metrics, capture)
 
     return make
 

@@ -16,6 +16,7 @@ _BARE: Final = -zlib.MAX_WBITS
 _PACKINGS: Final = frozenset({"gzip", "x-gzip", "deflate"})
 # Some servers name a character set here, or say in words that nothing is compressed.
 _NO_PACKINGS: Final = frozenset({"", "identity", "none", "utf-8", "utf8", "aws-chunked"})
+# Two bytes tell gzip from zlib (RFC 1952, 2.3.1; RFC 1950, 2.2).
 _HEAD_BYTES: Final = 2
 
 

@@ -118,9 +118,11 @@ _SAID_BEFORE: Final = re.compile(
     r"(?:clearly\s+|definitely\s+)?(?:the|my|our)\s+(?:[a-z]+\s+){0,2}$"
 )
 _POINTERS: Final = frozenset({"the", "my", "our"})
+# A choice: the characters before an announcement that may state the answer.
 _MOST_BEFORE: Final = 80
 # A line that is only a heading: the next line states the answer.
 _HEADING: Final = re.compile(rf"(?:{_WORDS})[ \t]*(?=\n)", re.IGNORECASE)
+# A choice: a longer line is a sentence.
 _MOST_HEADING: Final = 16
 _INSTEAD: Final = re.compile(
     r"\b(?:but|rather|instead|sondern|mais|sino|mas|ma|maar|\u0430|it\s+is|it's)\b|\u800c\u662f", re.IGNORECASE

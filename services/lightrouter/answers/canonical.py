@@ -8,6 +8,7 @@ import re
 from decimal import Decimal
 from typing import Any, Final
 
+# A choice: answers nest a few levels deep, and the reader is recursive.
 _MOST_DEPTH: Final = 64
 # A number that the text ends in, or may.
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d*)?(?:(?<=\d)\.\d*)?(?:(?<=\d)[eE][+-]?\d*)?")
@@ -80,7 +81,7 @@ _LITERALS: Final = ("true", "false", "null")
 
 
 class _Reader:
-    """Reads a text from its begin; `_CUT` stands for a value that is not complete."""
+    """Reads a text from its start; `_CUT` stands for a value that is not complete."""
 
     def __init__(self, text: str) -> None:
         self._text = text

@@ -52,6 +52,7 @@ _BEFORE: Final = re.compile(
 # After these characters a number has neither sign nor currency.
 _NO_SIGN: Final = frozenset("0123456789/,;:=*_\n()[]{}")
 _NO_SIGN_SPACED: Final = frozenset("=*\u00d7/,:;")
+# A choice: the longest currency and sign before a number, with spaces.
 _MOST_BEFORE: Final = 16
 # Words that mean different numbers in different languages, like Billion, have their English meaning.
 _MANY: Final = {
@@ -85,6 +86,7 @@ _NUMBER: Final = re.compile(
 # $5M and 5k; without a currency M is a unit, like molar.
 _SHORT: Final = re.compile(r"(?:k|(?P<money>[KMBmb]))(?!\w)")
 _SHORT_MANY: Final = {"k": 10**3, "m": 10**6, "b": 10**9}
+# A single digit after a word for 10,000 may mean thousands, so it is no part of the sum.
 _LEAST_PART: Final = 10
 # A run of digits that is a complete number: no text after it and no word before it changes its value. Most numbers are
 # of this kind, and reading them takes a fifth of the time (measured).
@@ -95,6 +97,7 @@ _SIMPLE: Final = re.compile(
     r"(?=\Z|[.,](?!\d)|[ \n]?[\u00d7*](?!\*|\s{0,2}10)|[ \n]?/(?![\s\d-])|[;!?)\]}\u00b0]|[:-](?!\d)"
     r"|[ \n]{1,2}-|[ \n]{0,2}[A-Za-z(=+<>\"\\&])"
 )
+# A choice: few words are longer; a longer one takes the slower way.
 _LONGEST_WORD_BEFORE: Final = 12
 _WORDS_BEFORE: Final = frozenset(
     [
@@ -109,6 +112,7 @@ _ORDINAL: Final = re.compile(
 )
 # Before digits that are part of a name or a term: H2O, v2, m^2, \u221a2; \u7b2c makes an ordinal.
 _NAMED: Final = re.compile(r"(?:[A-Za-z_\\\u7b2c]|[A-Za-z]\^-?|\u221a\(?|[A-Za-z\u03c0)]/\(?|\u00b1 ?)\Z")
+# Choices: the characters around a digit in which its number lies, and the digits tried from the end of a text.
 _MOST_SPAN: Final = 160
 _MOST_TRIES: Final = 16
 _MOST_DENIAL: Final = 48

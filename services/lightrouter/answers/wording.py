@@ -36,6 +36,7 @@ _GROUPED: Final = re.compile(r"(?<![\w.,(\[])\d{1,3}(?:,\d{3})+(?![\d,])")
 _WHOLE: Final = re.compile(r"(?<![\w.,])(\d+)\.0+(?![\d.,]*\d)")
 # The last word, or in scripts without spaces the last letter; the end of a very long word is enough. A choice.
 _LAST_WORD: Final = re.compile(rf"(?:{LETTER}\x02*|[^\s{LETTER}]+)\Z")
+# A choice: no word of a dictionary is as long.
 _LONGEST_WORD: Final = 64
 _SPELLINGS: Final = {
     **NUMBERS,

@@ -43,6 +43,7 @@ _SCHEMA: Final = json.dumps(
     }
 )
 _REFUSALS: Final = frozenset({ERROR_REASON_UPSTREAM_REJECTED, ERROR_REASON_EMPTY_OUTPUT})
+# A choice: the side of the picture in pixels, large enough for every provider.
 _SIDE: Final = 64
 
 

@@ -10,18 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from opentelemetry.metrics import NoOpMeter
-from opentelemetry.trace import NoOpTracer
-
-from lightrouter.adapter.credentials import credentials
-from lightrouter.adapter.engine import Engine
+from lightrouter.adapter.assemble import build_engine, build_provider
 from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.faults import EntryError
-from lightrouter.adapter.provider_state import ProviderState
-from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.providers.provider import Provider
 from lightrouter.adapter.quirks import PREFILL
-from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.grammar import argument, command, option
@@ -45,7 +38,7 @@ _EXAMPLES: Final = """\
 # A choice: a server may load its model first.
 _SECONDS: Final = 120.0
 _TASK: Final = "Count from one to twenty in English words, separated by commas. Write only the words."
-# No answer begins so by itself: one that is written anew begins with "one".
+# No answer to the task begins like this: a new text begins with "one".
 _BEGUN: Final = "seventeen, eighteen,"
 _NEXT: Final = "nineteen"
 # Fewer tokens than some providers accept, so that their least limit is found; and enough for a repeated first part.
@@ -157,9 +150,7 @@ async def find(entry: CandidateEntry) -> Finding:
 
 async def _answer(entry: CandidateEntry, generation: Generation) -> GenerateResponse:
     """Returns the answer to one question, by the adapter's own way."""
-    provider = PROVIDERS[entry.provider](entry, credentials(entry.api_key_env, entry.api_key_file))
-    metrics = CallMetrics(NoOpMeter("check"))
-    engine = Engine(entry, provider, ProviderState.new(entry), NoOpTracer(), metrics)
+    engine = build_engine(entry)
     try:
         return await engine.generate(generation, Deadline.after(_SECONDS))
     finally:
@@ -195,12 +186,11 @@ class _Trial:
 
     @classmethod
     async def of(cls, entry: CandidateEntry, style: ContinuationStyle, begun: str = "") -> _Trial:
-        """Asks by the adapter's own way, with all that a request may have, and goes on from `begun`."""
+        """Asks as the adapter does, with every option of a request, and lets the model go on from `begun`."""
         # The words of the task show what becomes of the first part, so the adapter need not judge it.
         entry = entry.model_copy(update={"continuation": style, "abilities": (AbilityName.PREFILL,)})
-        watched = _Watched(PROVIDERS[entry.provider](entry, credentials(entry.api_key_env, entry.api_key_file)))
-        metrics = CallMetrics(NoOpMeter("check"))
-        engine = Engine(entry, watched, ProviderState.new(entry), NoOpTracer(), metrics)
+        watched = _Watched(build_provider(entry))
+        engine = build_engine(entry, watched)
         messages = [
             ChatMessage(role=Role.ROLE_SYSTEM, content="You are a careful writer."),
             ChatMessage(role=Role.ROLE_USER, content=_TASK),

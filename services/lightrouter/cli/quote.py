@@ -20,6 +20,7 @@ _EXAMPLES: Final = """\
   lightrouter quote "What is 17 * 23?" --worth 0.05
   lightrouter quote - -o json < prompt.txt | jq .worstCostNanousd
 """
+# A choice: a quote makes no model call.
 _TIMEOUT_S: Final = 10.0
 
 

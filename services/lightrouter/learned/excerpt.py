@@ -9,6 +9,7 @@ from typing import Final
 # milliseconds.
 _HEAD: Final = 4_000
 _GAP: Final = "\n\n"
+# The characters of an excerpt, as said above.
 _MOST: Final = 24_000
 DIGEST_BYTES: Final = 16
 """Bytes of a key of a text: a choice, no two texts are alike by chance."""

@@ -22,6 +22,8 @@ _HEDGE = re.compile(
 _MATHS = re.compile(r"[\\=^$+*/<>{}]")
 # A small letter at the end may be the start of a cut word as often as an option.
 _CUT = re.compile(r"(?<!\w)[a-z]$")
+# Choices: the characters of a prompt or text that tell its kind, those of its conclusion, and the words of a conclusion
+# that can be compared. A text without a derivation gets a value outside the range of shares.
 _HEAD = 2_000
 _CONCLUSION = 400
 _NOT_DERIVED = -2.0

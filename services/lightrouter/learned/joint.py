@@ -2,7 +2,8 @@
 
 Candidates are not independent: a prompt that one gets wrong is harder for the others too. Answers that agree or
 differ then say more than each candidate's own record. With the outcomes of known prompts as samples, what is right
-follows by Bayes' rule: of the prompts on which exactly those who agree here were right, on how many was another one?
+follows by Bayes' rule: among the prompts on which exactly the candidates that agree here were right, how often was
+another candidate right too?
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Outcome(NamedTuple):
 
 
 class Posterior(NamedTuple):
-    """What is right, given who agrees with whom. The shares are of 1.
+    """The chances that answers are right, given which candidates agree. The shares are of 1.
 
     Attributes:
         groups: The chance of each group of equal answers that it is right.
@@ -77,7 +78,7 @@ class Joint:
 
 
 def posterior(shares: Mapping[Outcome, float], groups: Sequence[int], others: Sequence[int]) -> Posterior:
-    """Returns what is right, given who agrees.
+    """Returns the chances that answers are right, given which candidates agree.
 
     Args:
         shares: The share of each outcome in prompts like this one.

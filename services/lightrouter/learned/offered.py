@@ -24,6 +24,7 @@ _ALPHABETS: Final = (
     "\u0995\u0996\u0997\u0998\u0999\u099a\u099b\u099c",
     "\u0e01\u0e02\u0e04\u0e07\u0e08\u0e09\u0e0a\u0e0b",
 )
+# The first letters of the alphabets, and each two letters that follow each other.
 _FIRST: Final = frozenset(letters[0] for letters in _ALPHABETS)
 _NEXT: Final = frozenset(two for letters in _ALPHABETS for two in pairwise(letters))
 # A letter in brackets, before a mark, or alone in bold type. Full-width marks as Chinese and Japanese exams have them.

@@ -24,6 +24,7 @@ _MILLION = 10**6
 # Providers' prices for a million tokens start at half a cent (cached); prices for one token go up to $0.0006.
 _LEAST_DOLLARS = Decimal("0.001")
 _LEAST_BY_FAR = Decimal("1e-15")
+# A choice: Decimal takes long for longer numbers, and no price has as many digits.
 _LONGEST_PRICE = 40
 
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from opentelemetry.trace import Tracer
+
 from lightrouter.router.auth import authenticator
 from lightrouter.router.circuits import CircuitAggregator, CircuitSelector
 from lightrouter.router.clients import AdapterHealth, RemoteAggregator, RemoteSelector
 from lightrouter.router.pool.availability import Availability
-from lightrouter.router.pool.health import HealthMonitor, Watch
+from lightrouter.router.pool.health import HealthMonitor
 from lightrouter.router.pool.source import PoolSource
 from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.pool.transitions import StateTransitions
 from lightrouter.router.route import Router
+from lightrouter.router.rules import Defaults, Shares
 from lightrouter.router.servicer import RouterServicer
 from lightrouter.router.settings import RouterSettings
 from lightrouter.router.stages.aggregate import Aggregator
@@ -30,12 +33,17 @@ from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.models import ModelClient, Models
 from lightrouter.runtime.rpc.server import Server
 from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.capture import NOTHING, TextCapture
 from lightrouter.runtime.telemetry.setup import Telemetry
 from lightrouter.v1.router_pb2_grpc import add_RouterServiceServicer_to_server
 
 # A choice: the start waits at most this long for first connections, because one service that is down must not keep the
 # router from the others.
 _CONNECTIONS_SECONDS: Final = 5.0
+
+
+def _new_seed() -> int:
+    return secrets.randbits(31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +54,44 @@ class Services:
         models: The candidates' models.
         selector: The selector.
         aggregator: The aggregator.
-        watch: Watches the health of an adapter.
     """
 
     models: Models
     selector: Selector
     aggregator: Aggregator
-    watch: Watch
+
+
+def build_router(
+    services: Services,
+    traffic: TrafficMonitor,
+    defaults: Defaults,
+    shares: Shares | None = None,
+    new_seed: Callable[[], int] = _new_seed,
+    *,
+    circuits: bool = True,
+    tracer: Tracer | None = None,
+    observers: Sequence[Observer] = (),
+    capture: TextCapture = NOTHING,
+    availability: Availability | None = None,
+) -> Router:
+    """Returns the router of these services.
+
+    With `circuits`, selector and aggregator have time limits and circuits; without, no answer depends on how busy the
+    machine is. See `Router` for the other arguments.
+    """
+    return Router(
+        traffic=traffic,
+        models=services.models,
+        selector=CircuitSelector(services.selector) if circuits else services.selector,
+        aggregator=CircuitAggregator(services.aggregator) if circuits else services.aggregator,
+        defaults=defaults,
+        new_seed=new_seed,
+        shares=shares,
+        tracer=tracer,
+        observers=observers,
+        capture=capture,
+        availability=availability,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +155,12 @@ def assemble(
         ModelClient(channels, telemetry.tracer),
         RemoteSelector(channels, settings.selector_address, telemetry.tracer),
         RemoteAggregator(channels, settings.aggregator_address, telemetry.tracer),
-        AdapterHealth(channels).watch,
     )
-    return assemble_with(settings, services, telemetry, health)
+    return assemble_with(settings, services, telemetry, health or HealthMonitor(AdapterHealth(channels).watch))
 
 
 def assemble_with(
-    settings: RouterSettings, services: Services, telemetry: Telemetry, health: HealthMonitor | None = None
+    settings: RouterSettings, services: Services, telemetry: Telemetry, health: HealthMonitor
 ) -> AssembledRouter:
     """Returns the router that these settings describe.
 
@@ -130,7 +168,7 @@ def assemble_with(
         settings: The settings; their addresses of selector and aggregator are not used.
         services: The other services.
         telemetry: Takes the spans and the metrics.
-        health: Watches the adapters; None for a monitor that watches them by `services`.
+        health: Watches the adapters.
 
     Raises:
         PoolFileError: The pool file cannot be used.
@@ -138,22 +176,18 @@ def assemble_with(
         TokensFileError: The file of tokens cannot be used.
     """
     tracer, meter = telemetry.tracer, telemetry.meter
-    health = health or HealthMonitor(services.watch)
     traffic = TrafficMonitor(settings.drift_rules, StateTransitions(tracer, meter))
     pool = PoolSource(settings, health, traffic, meter)
     observers: list[Observer] = [RequestLog()]
     if telemetry.measures:
         observers.append(RouteMetrics(meter, lambda: traffic.snapshot().candidates))
         PoolMetrics(meter, lambda: traffic.snapshot().candidates, health.of)
-    router = Router(
-        traffic=traffic,
-        models=services.models,
-        selector=CircuitSelector(services.selector),
-        aggregator=CircuitAggregator(services.aggregator),
-        defaults=settings.defaults,
-        shares=settings.shares,
+    router = build_router(
+        services,
+        traffic,
+        settings.defaults,
+        settings.shares,
         tracer=tracer,
-        new_seed=lambda: secrets.randbits(31),
         observers=observers,
         capture=telemetry.capture,
         availability=Availability(health.declines),

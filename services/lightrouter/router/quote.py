@@ -1,4 +1,4 @@
-"""What the answer to a prompt is expected to cost, and whom the router would ask first."""
+"""What the answer to a prompt is expected to cost, and which candidates the router would ask first."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from lightrouter.router.candidates import RouteCandidate
 from lightrouter.router.context import RouteContext
-from lightrouter.router.stages.plan import MOST_NANOUSD, Step
+from lightrouter.router.stages.plan import Step
+from lightrouter.runtime.ledger import MOST_NANOUSD
 from lightrouter.runtime.tokens import most_of_estimated
 from lightrouter.v1.candidate_pb2 import RankedCandidate
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_SYNTHESIZE, SELECTOR_STRATEGY_LLM

@@ -29,7 +29,7 @@ from lightrouter.router.stages.boot import boot
 from lightrouter.router.stages.complete import complete
 from lightrouter.router.stages.decide import decide, selection_of
 from lightrouter.router.stages.outright import Outright
-from lightrouter.router.stages.plan import Gainless, Step, outright_policy, plan, with_policy
+from lightrouter.router.stages.plan import Step, UnknownGains, outright_policy, plan, with_policy
 from lightrouter.router.stages.select import Selector, select
 from lightrouter.router.stages.shortlist import is_needed, shortlist
 from lightrouter.router.stages.streaming import stream_completion
@@ -112,7 +112,7 @@ class Router:
         self._availability = availability or Availability()
         self._least_tokens: dict[str, int] = {}
         self._times = CallTimes()
-        self._gainless = Gainless()
+        self._unknown_gains = UnknownGains()
 
     async def route(self, prompt: Prompt, deadline: Deadline, events: Events) -> Answer:
         """Returns the answer to a prompt that is valid by the rules of the protos.
@@ -201,7 +201,7 @@ class Router:
             return route, []
         outright = with_policy(route, outright_policy(policy, prompt.policy, self._defaults.maxima.k))
         with self._stage(route, STAGE_SHORTLIST, names.SHORTLIST) as span:
-            steps = await plan(outright, prompt, self._selector, self._gainless)
+            steps = await plan(outright, prompt, self._selector, self._unknown_gains)
             spans.shortlisted(span, [step.candidate for step in steps[:1]])
         if steps:
             return outright, steps

@@ -19,9 +19,9 @@ _OF_BOOTS: Final = ("boot_tokens", "k", "margin", "agreement", "quorum", "shortl
 
 
 def asks_for_boots(policy: Policy) -> bool:
-    """Returns whether what is set in a policy is about boots, or about merging, and no worth is set.
+    """Returns whether a policy sets fields of the boot stage or of merging, and no worth.
 
-    The default worth is for those who say nothing of that: it would make a route of another kind of theirs.
+    The default worth does not apply to such a policy, because a route under worth has neither boots nor merging.
     """
     return not policy.HasField("worth_nanousd") and (
         any(policy.HasField(name) for name in _OF_BOOTS)

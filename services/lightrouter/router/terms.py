@@ -13,8 +13,8 @@ from lightrouter.v1.selector_pb2 import ShortlistCandidate
 def offered(route: RouteContext, candidates: Sequence[RouteCandidate]) -> list[ShortlistCandidate]:
     """Returns the candidates with the terms of their calls.
 
-    If the pool states no price at all, the terms have none: a pool without prices is one that nobody has priced. A
-    candidate without prices among others with prices is free.
+    If no candidate of the pool has a price, prices are unknown and the terms have none. A candidate without prices
+    among others with prices is free.
     """
     priced = any(_has_price(candidate) for candidate in route.admission.candidates)
     return [described(candidate, _terms(route, candidate, priced=priced)) for candidate in candidates]

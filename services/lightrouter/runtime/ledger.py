@@ -26,6 +26,8 @@ from lightrouter.v1.ledger_pb2 import (
     Stage,
 )
 
+MOST_NANOUSD = 2**63 - 1
+"""The largest amount of money in a message, an int64."""
 _MILLION = 1_000_000
 
 SLOW = frozenset({ERROR_REASON_STRAGGLER, ERROR_REASON_DEADLINE_EXCEEDED, ERROR_REASON_UPSTREAM_TIMEOUT})

@@ -1,7 +1,7 @@
 """What asking candidates outright is expected to give and to cost, given the answers so far.
 
-A boot is not among the steps: its gain was never learned. On the recordings at hand a boot that is learned costs what
-the next whole answer buys.
+A boot is not among the steps: no artifact has its gain. On the recordings, boots among the steps were not better
+at any price.
 """
 
 from __future__ import annotations
@@ -14,22 +14,21 @@ from typing import Final
 from lightrouter.learned.features import Candidate, PartialAnswer
 from lightrouter.learned.model import Model, Outlook
 from lightrouter.learned.steps import Step
-from lightrouter.runtime.ledger import cost_nanousd
+from lightrouter.runtime.ledger import MOST_NANOUSD, cost_nanousd
 from lightrouter.v1.candidate_pb2 import ACTION_ASK, ActionValue, CallTerms, Prices, RankedCandidate
 from lightrouter.v1.chat_pb2 import Usage
 from lightrouter.v1.policy_pb2 import AnswerPattern
 from lightrouter.v1.selector_pb2 import ShortlistCandidate
 
-# Stand in for unknown prices, in nano-dollars per million tokens. A choice: the list prices of hosted open models of
+# Assumed for unknown prices, in nano-dollars per million tokens. A choice: the list prices of hosted open models of
 # some 70 billion parameters were $0.2 to $0.9 in 2025, and those of small commercial ones $0.1 to $0.6.
-_STANDING_IN: Final = Prices(
+_ASSUMED_PRICES: Final = Prices(
     input_nanousd_per_million=200_000_000,
     cached_input_nanousd_per_million=200_000_000,
     output_nanousd_per_million=600_000_000,
 )
 # The expected tokens of an answer if neither the model nor the request says anything of its length: a choice.
 _USUAL_TOKENS: Final = 200.0
-_MOST_NANOUSD: Final = 2**63 - 1
 
 
 def asked_outright(
@@ -87,11 +86,11 @@ def _ask(terms: CallTerms, outlook: Outlook, usual: float, worth: int) -> Action
         cache_write_tokens=min(terms.cache_write_tokens, terms.input_tokens - cached),
         output_tokens=round(tokens),
     )
-    step = Step(outlook.gain, cost_nanousd(terms.prices if priced else _STANDING_IN, usage))
+    step = Step(outlook.gain, cost_nanousd(terms.prices if priced else _ASSUMED_PRICES, usage))
     return ActionValue(
         action=ACTION_ASK,
         gain=step.gain,
-        cost_nanousd=min(step.cost, _MOST_NANOUSD) if priced else 0,
+        cost_nanousd=min(step.cost, MOST_NANOUSD) if priced else 0,
         output_tokens=tokens,
         net_value=step.value(worth),
     )

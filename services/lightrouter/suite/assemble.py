@@ -15,6 +15,7 @@ from lightrouter.answers.pieces import Workers
 from lightrouter.pool.filestore import FileStore
 from lightrouter.router.assemble import AssembledRouter, Services, assemble_with
 from lightrouter.router.clients import AdapterHealth
+from lightrouter.router.pool.health import HealthMonitor
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.models import ModelClient
 from lightrouter.runtime.telemetry.setup import Telemetry
@@ -86,9 +87,8 @@ def assemble(settings: SuiteSettings, channels: Channels, telemetry: Telemetry) 
         models,
         DirectSelector(calls, build_selector(selector, models, artifacts.model, workers)),
         DirectAggregator(calls, build_aggregator(settings.aggregator_settings, models, workers)),
-        watch,
     )
-    router = assemble_with(settings.router_settings, services, telemetry)
+    router = assemble_with(settings.router_settings, services, telemetry, HealthMonitor(watch))
     watches = [*router.watches, artifacts.watch]
     file = router.pool.file
     if file is None:

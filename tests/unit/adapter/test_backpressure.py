@@ -79,7 +79,7 @@ async def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return move
 
 
-async def test_no_more_than_a_bound_is_held() -> None:
+async def test_held_text_has_a_bound() -> None:
     provider = Provider(1000)
     provider.go_on.set()
     events = engine(provider).stream(asked(None), Deadline.after(3600), 3)
@@ -141,7 +141,7 @@ async def test_the_caller_s_deadline_bounds_the_wait(pass_time: Callable[[float]
     assert made.running == 0
 
 
-async def test_without_a_checkpoint_the_bound_is_the_same() -> None:
+async def test_the_bound_is_the_same_without_a_checkpoint() -> None:
     provider = Provider(1000)
     provider.go_on.set()
     events = engine(provider).stream(asked(None), Deadline.after(3600))
@@ -151,7 +151,7 @@ async def test_without_a_checkpoint_the_bound_is_the_same() -> None:
     await events.aclose()
 
 
-async def test_after_the_wait_the_provider_s_silence_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_provider_s_silence_begins_anew_after_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     # As many as are taken before the reader is waited for: three before the checkpoint, then the bound.
     provider = Provider(3 + -(-MOST_BYTES // len(PIECE.encode())))
     made = engine(provider)

@@ -99,7 +99,7 @@ def test_a_call_that_goes_on_can_be_held_and_gone_on_from(
 
 
 @pytest.mark.parametrize("joined", [False, True])
-async def test_what_has_come_by_a_checkpoint_comes_with_it_if_the_caller_reads_it(joined: bool) -> None:
+async def test_text_before_a_checkpoint_comes_with_it_if_the_caller_reads_it(joined: bool) -> None:
     events = made("one two three four", [1]).stream(asked(None), DEADLINE, 2, unwatched=True, joined=joined)
     kinds = [(event.WhichOneof("event"), event.HasField("piece")) async for event in events]
     apart = [("chunk", False), ("checkpoint", False), ("chunk", False), ("result", False)]

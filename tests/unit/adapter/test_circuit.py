@@ -78,7 +78,7 @@ def test_a_success_between_failures_keeps_it_closed() -> None:
     assert fixture.is_now(State.CLOSED)
 
 
-def test_what_says_nothing_does_not_count() -> None:
+def test_calls_that_show_nothing_do_not_count() -> None:
     fixture = Fixture()
     fixture.fail()
     for _ in range(5):

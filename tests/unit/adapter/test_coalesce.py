@@ -26,7 +26,7 @@ async def test_the_first_piece_comes_at_once_and_the_next_are_joined() -> None:
         await anext(pieces)
 
 
-async def test_what_is_held_comes_when_its_time_is_over() -> None:
+async def test_held_text_comes_when_its_time_is_over() -> None:
     pieces = Coalescer(interval=0.001, size=1000, most_bytes=1000)
     pieces.put(TextDelta("a", ""))
     await anext(pieces)
@@ -120,7 +120,7 @@ async def test_more_text_comes_before_the_end() -> None:
     assert not pieces.at_mark
 
 
-async def test_what_comes_behind_a_checkpoint_has_its_own_time() -> None:
+async def test_text_after_a_checkpoint_has_its_own_time() -> None:
     pieces = Coalescer(interval=0.001, size=1000, most_bytes=1000)
     pieces.put(CHECKPOINT)
     pieces.put(TextDelta("c", ""))

@@ -19,7 +19,7 @@ def test_any_replica_reads_it(resume: ResumeState) -> None:
     assert decode(encode("fast", "tiny", resume), "fast", "tiny") == resume
 
 
-def test_nothing_is_nothing() -> None:
+def test_an_empty_continuation_is_none() -> None:
     assert decode(b"", "fast", "tiny") is NOTHING
     assert decode(encode("fast", "tiny", NOTHING), "fast", "tiny") == NOTHING
 
@@ -56,7 +56,7 @@ def test_another_candidate_or_model_cannot_use_it(owner: tuple[str, str]) -> Non
         b'\x01{"c":"fast","m":"tiny","s":1}',
     ],
 )
-def test_what_cannot_be_read_is_refused(data: bytes) -> None:
+def test_an_unreadable_continuation_is_refused(data: bytes) -> None:
     bad(data)
 
 

@@ -21,11 +21,11 @@ def missing(keys: Credentials) -> str:
     return caught.value.message
 
 
-def test_without_a_key() -> None:
+def test_credentials_without_a_key() -> None:
     assert credentials(None, None).key().get_secret_value() == ""
 
 
-def test_from_the_environment() -> None:
+def test_credentials_from_the_environment() -> None:
     keys = EnvironmentKey("KEY", {"KEY": f" {SECRET}\n"})
     assert keys.key().get_secret_value() == SECRET
     assert "KEY" in missing(EnvironmentKey("KEY", {}))
@@ -36,7 +36,7 @@ def test_a_key_that_is_none_is_not_quoted() -> None:
     assert "secret" not in missing(EnvironmentKey("KEY", {"KEY": "secret\nX-Injected: 1"}))
 
 
-def test_from_a_file_that_is_rotated(tmp_path: Path) -> None:
+def test_credentials_from_a_rotated_file(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text("first\n")
     keys = credentials(None, path)
@@ -65,7 +65,7 @@ def test_through_a_link_as_kubernetes_swaps_it(tmp_path: Path) -> None:
     assert keys.key().get_secret_value() == "v2"
 
 
-def test_no_repr_shows_a_key(tmp_path: Path) -> None:
+def test_reprs_never_show_a_key(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text(SECRET)
     keys: list[Credentials] = [FileKey(path), EnvironmentKey("KEY", {"KEY": SECRET}), NoKey()]

@@ -27,7 +27,7 @@ KEY = "abcdef0123456789"
         (529, ErrorReason.ERROR_REASON_UPSTREAM_ERROR, True, False),
     ],
 )
-def test_by_status(status: int, reason: ErrorReason.ValueType, retryable: bool, works: bool | None) -> None:
+def test_faults_by_status(status: int, reason: ErrorReason.ValueType, retryable: bool, works: bool | None) -> None:
     error = faults.by_status(status, "words", 3)
     assert (error.reason, error.retryable, error.works) == (reason, retryable, works)
     assert str(status) in error.message
@@ -51,7 +51,7 @@ def test_half_a_character_in_a_providers_words_is_shown_as_such() -> None:
 
 
 @given(st.text("ab ", min_size=40, max_size=80), st.integers(0, 50), st.text("ab ", max_size=60), st.text(max_size=30))
-def test_no_long_run_of_the_prompt_is_left(prompt: str, begin: int, before: str, after: str) -> None:
+def test_errors_keep_no_long_run_of_the_prompt(prompt: str, begin: int, before: str, after: str) -> None:
     shown = faults.scrubbed(f"{before}{prompt[begin : begin + 30]}{after}", "", ["nothing", prompt])
     assert not any(shown[at : at + 24] in prompt for at in range(len(shown) - 23))
 
@@ -64,5 +64,5 @@ def test_words_are_bounded(words: str, prompt: str) -> None:
 
 
 @given(st.text(max_size=100), st.text(max_size=400))
-def test_no_key_is_left(before: str, after: str) -> None:
+def test_errors_keep_no_key(before: str, after: str) -> None:
     assert KEY not in faults.scrubbed(before + KEY + after, KEY, [])

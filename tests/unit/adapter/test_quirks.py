@@ -18,7 +18,7 @@ def test_only_prefills_ignored_in_a_row_say_that_the_model_cannot_go_on(replies:
     assert known.quirks.refuses_prefill is learned
 
 
-def test_of_two_limits_the_smaller_is_kept_to() -> None:
+def test_the_smaller_of_two_limits_holds() -> None:
     for one, other in ((100, 50), (50, 100)):
         assert (Quirks(most_tokens=one) | Quirks(most_tokens=other)).most_tokens == 50
 
@@ -45,14 +45,14 @@ def test_guesses_are_tried_one_by_one_and_then_all_at_once() -> None:
     assert [each.refused for each in put] == [{"seed"}, {"top_p"}, {"seed", "top_p"}]
 
 
-def test_what_was_taken_before_is_suspected_no_more_but_for_a_prefill() -> None:
+def test_accepted_members_are_not_suspected_except_a_prefill() -> None:
     known = LearnedQuirks("a")
     known.accepted(frozenset({"seed", PREFILL}), [])
     for feature, suspected in (("seed", False), ("top_p", True), (PREFILL, True)):
         assert QuirkTrials(known, lambda _: None).try_next((Remedy(feature, Quirks()),)) is suspected
 
 
-def test_of_many_refused_values_the_oldest_are_forgotten() -> None:
+def test_the_oldest_of_many_refused_values_are_forgotten() -> None:
     known = LearnedQuirks("a")
     for number in range(20):
         name = f"temperature={number}"

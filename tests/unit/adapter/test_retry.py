@@ -50,7 +50,7 @@ async def test_the_last_error_is_raised_when_no_retry_is_left() -> None:
 
 
 @pytest.mark.parametrize("error", [faults.rejected(400, ""), faults.unauthenticated("no"), faults.malformed("x")])
-async def test_what_a_retry_does_not_help_is_raised_at_once(error: faults.UpstreamError) -> None:
+async def test_an_error_that_no_retry_helps_is_raised_at_once(error: faults.UpstreamError) -> None:
     sleeps = Sleeps()
     with pytest.raises(faults.UpstreamError):
         await sleeps.attempts().wait(error)

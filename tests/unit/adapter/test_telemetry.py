@@ -59,7 +59,7 @@ def test_a_failure_is_recorded_once(observed: Observed) -> None:
     assert values(observed.reader, i.CALL_DURATION) == {(*BOOT, "INTERNAL"): 1}
 
 
-def test_without_an_attempt_there_is_a_span_and_no_measurement(observed: Observed) -> None:
+def test_a_call_without_an_attempt_has_a_span_and_no_measurement(observed: Observed) -> None:
     observed.observer.failed(REQUEST, RuntimeError(), SPENT, 0)
     assert len(observed.spans.get_finished_spans()) == 1
     assert values(observed.reader, i.CALL_DURATION) == {}

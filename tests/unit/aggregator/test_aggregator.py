@@ -142,7 +142,7 @@ def test_a_tie_goes_to_the_higher_ranked(scores: tuple[float, ...], names: list[
 
 
 @pytest.mark.parametrize("pattern", ["", r"(\d+) apples"])
-async def test_nothing_to_vote_on_is_the_best_draft(pattern: str) -> None:
+async def test_the_best_draft_wins_if_there_is_nothing_to_vote_on(pattern: str) -> None:
     asked = request(strategy=VOTE)
     if pattern:
         asked.answer_pattern.re2 = pattern

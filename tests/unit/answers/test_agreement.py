@@ -209,7 +209,7 @@ _CONTENT = st.sampled_from(
 
 
 @given(st.lists(_CONTENT, min_size=1, max_size=30), st.data())
-def test_whatever_differs_decides(words: list[str], data: st.DataObject) -> None:
+def test_the_differing_words_decide(words: list[str], data: st.DataObject) -> None:
     other = list(words)
     place = data.draw(st.integers(0, len(words) - 1))
     match data.draw(st.sampled_from(["substitute", "delete", "insert", "swap"])):
@@ -288,7 +288,7 @@ def test_many_texts_are_compared_in_small_pieces(texts: list[str], complete: boo
     assert max(work) <= PIECE + 4 * of_reading(texts[0])
 
 
-def test_what_all_comparisons_take_does_not_hang_on_the_length_of_texts() -> None:
+def test_the_time_of_all_comparisons_does_not_depend_on_the_length_of_texts() -> None:
     texts = [f"It is {i} " + "and so on " * 400 for i in range(100)]
     longer = [text + "and so on " * 100_000 for text in texts]
     assert sum(compare(longer, [False] * 100)) == sum(compare(texts, [False] * 100))
@@ -341,5 +341,5 @@ def test_extracted_answers_decide_where_both_are_found() -> None:
 
 
 @pytest.mark.parametrize("texts", [[], ["alone"]])
-def test_nothing_to_compare_is_full_agreement(texts: list[str]) -> None:
+def test_texts_without_anything_to_compare_agree_fully(texts: list[str]) -> None:
     assert agreement(texts, [False] * len(texts)) == 1.0

@@ -69,7 +69,7 @@ def test_every_beginning_of_json_is_one(value: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "text", ["x", '{"a" 1', "{a", '{"a":1,}', "[1,,", '{"a":truex', '{"a":1} x', "01", "nul1", "}"]
 )
-def test_what_can_never_be_json_is_known(text: str) -> None:
+def test_a_text_that_can_never_be_json_is_recognized(text: str) -> None:
     with pytest.raises(NoJsonError):
         begun_json(text)
 

@@ -189,7 +189,7 @@ def test_answers(text: str) -> None:
     assert not evades(text)
 
 
-def test_who_says_something_first_does_not_refuse() -> None:
+def test_a_text_that_answers_first_is_no_refusal() -> None:
     assert not evades("It is Olympus Mons. " * 12 + "I can't help with that.")
 
 

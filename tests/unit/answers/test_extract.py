@@ -53,7 +53,7 @@ def test_json_pointer(pointer: str, text: str, answer: str | None) -> None:
     assert extract(text, AnswerPattern(json_pointer=pointer)) == answer
 
 
-def test_without_a_pattern_there_is_no_answer() -> None:
+def test_extraction_without_a_pattern_gives_no_answer() -> None:
     assert extract("4", None) is None
     assert extract("4", AnswerPattern()) is None
 

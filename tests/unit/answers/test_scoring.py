@@ -130,7 +130,7 @@ def test_patterns_of_a_schema_are_found_anywhere_in_a_value() -> None:
     assert Schema(json_schema={"enum": [{"pattern": "(?=a)"}]}).score('{"pattern": "(?=a)"}') == 1
 
 
-def test_of_a_long_answer_the_end_is_searched() -> None:
+def test_a_long_answer_is_searched_at_its_end() -> None:
     assert Matching(pattern="x").score("x" + " " * 70_000) == 0
     assert Matching(pattern="x").score(" " * 70_000 + "x") == 1
 

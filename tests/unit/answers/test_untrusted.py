@@ -38,7 +38,7 @@ def test_a_text_without_marks_stays_as_it_is(pieces: list[str]) -> None:
 
 
 @given(st.lists(PARTS).map("".join), st.integers(min_value=1, max_value=40))
-def test_no_mark_gets_through_however_the_text_is_cut(text: str, size: int) -> None:
+def test_marks_never_pass_however_the_text_is_cut(text: str, size: int) -> None:
     remover = MarkRemover(NONCE)
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
     assert NONCE not in "".join([*map(remover.feed, pieces), remover.end()])

@@ -238,7 +238,7 @@ def test_bad_input_names_flag_and_field(serve: Serve, capsys: pytest.CaptureFixt
     )
 
 
-def test_when_all_candidates_fail_each_is_named(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_of_all_candidates_names_each(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
     failures = {
         "fast": Failure(reason=ErrorReason.ERROR_REASON_UPSTREAM_ERROR, message="HTTP 500"),
         "slow": Failure(reason=ErrorReason.ERROR_REASON_UPSTREAM_TIMEOUT, message="nothing came"),
@@ -262,7 +262,7 @@ def test_when_all_candidates_fail_each_is_named(serve: Serve, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("command", ["ask Why?", "quote Why?", "pool list"])
-def test_no_router_is_one_sentence(
+def test_a_missing_router_is_one_sentence(
     command: str, capsys: pytest.CaptureFixture[str], serve: Serve, unused_tcp_port: int
 ) -> None:
     address = f"127.0.0.1:{unused_tcp_port}"
@@ -281,7 +281,7 @@ def test_no_router_is_one_sentence(
         (["Why?", "--address", ""], "no router answers"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(
+def test_an_invalid_question_is_refused(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LIGHTROUTER_ADDRESS", "unix:/nowhere.sock")

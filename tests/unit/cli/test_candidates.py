@@ -22,9 +22,7 @@ def test_json_is_the_response(serve: Serve, capsys: pytest.CaptureFixture[str]) 
     assert json.loads(capsys.readouterr().out)["candidates"][0]["candidate"]["name"] == "fast"
 
 
-def test_what_the_router_sees_is_in_the_table_and_its_remarks_are_below(
-    serve: Serve, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_table_shows_the_traffic_and_the_remarks_below(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
     seen = Traffic(
         requests=200,
         failure_rate=0.25,

@@ -91,7 +91,7 @@ def test_stages_and_calls_are_drawn_where_they_ran() -> None:
     assert any("degraded: candidate_slow" in line for line in lines)
 
 
-def test_what_a_span_says_cannot_move_the_cursor() -> None:
+def test_text_of_a_span_cannot_move_the_cursor() -> None:
     evil = span("boot\x1b[2J", 0, 1, "", "internal", Event(names.RETRY, {names.MESSAGE: "\x1b]0;x\x07"}))
     assert not any(sign in "".join(drawn([evil])) for sign in ("\x1b", "\x07"))
 
@@ -130,13 +130,13 @@ def serving(reply: Callable[[], tuple[int, str]]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("body", ["", "<html>", "[]", '{"data": 1}', '{"data": [{"spans": [{}], "processes": {}}]}'])
-def test_what_is_no_jaeger_is_said_so(body: str) -> None:
+def test_a_server_that_is_no_jaeger_is_named(body: str) -> None:
     said = "does not answer as Jaeger's query API does"
     with serving(lambda: (200, body)) as url, httpx.Client() as http, pytest.raises(JaegerError, match=said):
         Jaeger(url, http).read("1")
 
 
-def test_who_cannot_be_reached_is_said_so() -> None:
+def test_an_unreachable_jaeger_is_named() -> None:
     with httpx.Client() as http, pytest.raises(JaegerError, match=r"http://127.0.0.1:9 cannot be read: "):
         Jaeger("http://127.0.0.1:9", http).read("1")
 
@@ -183,7 +183,7 @@ def test_a_request_that_fails_has_its_trace_named_as_well(capsys: pytest.Capture
     assert error.startswith("lightrouter ask: no router answers")
 
 
-def test_without_trace_nothing_of_it_is_sent(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_without_trace_sends_no_traceparent(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
     router = FakeRouter(events.ROUTE)
     assert run(["ask", "Why?", "--address", serve(router)]) == 0
     assert "trace" not in capsys.readouterr().err

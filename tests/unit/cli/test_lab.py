@@ -57,7 +57,7 @@ def test_compare_prints_its_figures_and_says_where_the_report_is(
         (["good.jsonl", "--answer-pattern", "("], "--answer-pattern"),
     ],
 )
-def test_what_cannot_be_used_is_said_in_a_sentence(
+def test_unusable_input_is_refused_in_a_sentence(
     arguments: list[str],
     said: str,
     tmp_path: Path,
@@ -116,7 +116,7 @@ def test_numbers_are_whole_and_positive(value: str, capsys: pytest.CaptureFixtur
     assert "Invalid value for '--limit'" in capsys.readouterr().err
 
 
-def test_without_the_extra_a_sentence_says_what_to_install(tmp_path: Path) -> None:
+def test_a_missing_extra_is_a_sentence_that_says_what_to_install(tmp_path: Path) -> None:
     script = (
         "import sys; sys.modules['numpy'] = None\n"
         "from lightrouter.cli.__main__ import main\n"

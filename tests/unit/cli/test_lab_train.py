@@ -49,6 +49,8 @@ def test_it_prints_figures_with_intervals_and_leaves_an_artifact_and_a_plot(
     assert 0 <= low <= mean <= high <= 1
     assert f"picked_quality             {mean:.4f} ({low:.4f} to {high:.4f})" in printed
     assert f"recommended_worth_usd      {trained.metrics['recommended_worth_usd']:g}" in printed
+    assert trained.model.gains is not None
+    assert f"first_gain_share           {trained.model.gains.first_share:g}" in printed
     (point, *_) = trained.metrics["worths"]
     mean, low, high = point["quality"]
     assert f"{point['worth_usd']:>8g}  {mean:.4f} ({low:.4f} to {high:.4f})" in printed
@@ -77,7 +79,7 @@ def test_more_folds_than_prompts_are_refused(data: Path, tmp_path: Path, capsys:
     assert "60 prompts cannot make 61 folds; give --folds 60 or less" in capsys.readouterr().err
 
 
-def test_what_it_leaves_is_what_compare_ranks_with(
+def test_compare_ranks_with_the_trained_artifact(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, other = tmp_path / "artifact", pool.record(tmp_path / "other.jsonl", 40, seed=5, first=100)
@@ -102,7 +104,7 @@ def test_what_it_leaves_is_what_compare_ranks_with(
         ("good.jsonl", "prices.yaml", "prices.yaml: File exists"),
     ],
 )
-def test_what_cannot_be_used_is_said_in_a_sentence(
+def test_unusable_input_is_refused_in_a_sentence(
     name: str, out: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -79,7 +79,7 @@ def test_the_pool_file_of_the_folder_or_the_environment_is_taken(
 @pytest.mark.parametrize(
     "command", ["status", "evict b", "readmit b", "check", "discover http://h", "evaluate --set s"]
 )
-def test_without_a_pool_file_it_says_how_to_name_or_write_one(
+def test_a_missing_pool_file_is_a_sentence_that_says_what_to_do(
     tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -177,7 +177,7 @@ async def test_a_person_overrules_it_in_a_cluster_too(
         (("evaluate", "--set", "gone.jsonl", "--judge", "a"), "--judge is for --namespace"),
     ],
 )
-def test_what_makes_no_sense_is_refused(
+def test_contradicting_arguments_are_refused(
     path: Path, arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert pool(*arguments, "--pool", str(path)) == 2
@@ -291,7 +291,7 @@ def test_an_evaluation_asks_a_router_for_drifted_candidates(serve: Serve, caplog
     assert "the router's drifted candidates are unknown: no router answers at" in caplog.text
 
 
-def test_nothing_that_is_held_reaches_the_terminal_raw(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_text_of_the_pool_reaches_the_terminal_raw(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nasty = "\x1b[31mred\x07\x9b2J\u202e\r\nfake"
     held = EVICTED.having(*(condition(kind, True, nasty, nasty, nasty) for kind in (ADMITTED, DIVERSE, DRIFTED)))
     statefile.amend(statefile.state_path(path), {"b": held})

@@ -71,7 +71,7 @@ async def test_a_service_is_ready_when_it_says_so_and_ends_when_told(supervised:
     assert not psutil.pid_exists(pid)
 
 
-async def test_what_a_service_writes_is_logged_under_its_name(supervised: Supervised) -> None:
+async def test_the_output_of_a_service_is_logged_under_its_name(supervised: Supervised) -> None:
     supervised.start("--say", "hello")
     assert await supervised.line("hello") == "fake | hello"
 

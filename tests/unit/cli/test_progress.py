@@ -41,7 +41,7 @@ def test_the_ranking_says_who_goes_on() -> None:
     assert progress.candidates["broken"].score is None
 
 
-def test_who_is_asked_outright_writes_and_the_next_one_follows() -> None:
+def test_a_candidate_asked_outright_writes_and_the_next_one_follows() -> None:
     started = StreamCompleteResponse(started=RouteStarted(policy=Policy(worth_nanousd=0), candidates=["a"]))
     assert phases(after(started)) == {"a": Phase.ASKED}
     draft = StreamCompleteResponse(draft=DraftFinished(candidate="a", characters=3))
@@ -49,7 +49,7 @@ def test_who_is_asked_outright_writes_and_the_next_one_follows() -> None:
     assert phases(after(started, draft, selected)) == {"a": Phase.DRAFTED, "b": Phase.ASKED}
 
 
-def test_who_is_not_chosen_is_dropped_and_who_still_boots_was_too_slow() -> None:
+def test_candidates_not_chosen_are_dropped_and_running_boots_were_too_slow() -> None:
     only_fast = StreamCompleteResponse(selection=Selection(chosen=["fast"]))
     progress = after(events.STARTED, events.BOOTED[0], events.BOOTED[1], only_fast)
     assert phases(progress) == {"fast": Phase.COMPLETING, "slow": Phase.DROPPED, "broken": Phase.DROPPED}
@@ -77,7 +77,7 @@ def test_the_whole_answer_has_the_text_and_leaves_the_event_alone() -> None:
     assert answer.ledger == events.ANSWER.ledger
 
 
-def test_before_the_end_there_is_no_whole_answer() -> None:
+def test_the_answer_is_not_whole_before_the_end() -> None:
     with pytest.raises(ValueError, match="not ended"):
         RouteProgress().whole_answer()
 

@@ -51,7 +51,7 @@ def test_corrected_prompts_score_a_recording(tmp_path: Path) -> None:
         ({"id": "q", "prompt": "other", "task": "exact", "answer": "a"}, "recorded.jsonl", "records another prompt, q"),
     ],
 )
-def test_what_cannot_be_scored_is_a_sentence(
+def test_an_unscorable_recording_is_a_sentence(
     tmp_path: Path, prompt: dict[str, str], out: str, fault: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recorded = write(tmp_path / "recorded.jsonl", [{"id": "q", "prompt": "p", "responses": SAID}])

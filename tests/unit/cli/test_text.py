@@ -60,7 +60,7 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
     assert text.printable("naïve 日本 🙂") == "naïve 日本 🙂"
 
 
-def test_what_is_one_line_has_no_second_one() -> None:
+def test_a_text_of_one_line_has_no_second_line() -> None:
     assert text.one_line("a\r\nb\x1b[2J\n\tc \u2028d") == "a b[2J c d"
 
 

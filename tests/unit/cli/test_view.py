@@ -134,7 +134,7 @@ def test_every_reason_for_as_many_as_go_on_is_told() -> None:
 NASTY = "\x1b[31mred\x07\x9b2J\u202e\r\nfake line"
 
 
-def test_nothing_of_an_answer_reaches_the_terminal_raw() -> None:
+def test_no_text_of_an_answer_reaches_the_terminal_raw() -> None:
     answer = Answer(text=NASTY, candidates=[NASTY], route_id=NASTY, contradictions=[NASTY])
     answer.degraded.add(message=NASTY, candidate=NASTY)
     answer.ledger.entries.add(candidate=NASTY).failure.message = NASTY
@@ -146,7 +146,7 @@ def test_nothing_of_an_answer_reaches_the_terminal_raw() -> None:
 
 
 @pytest.mark.parametrize("form", candidates.FORMS)
-def test_nothing_of_a_pool_reaches_the_terminal_raw(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_text_of_a_pool_reaches_the_terminal_raw(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     listed = ListCandidatesResponse()
     status = listed.candidates.add(candidate=Candidate(name=NASTY, model=NASTY, provider=NASTY))
     status.traffic.drift = NASTY

@@ -47,7 +47,7 @@ def test_the_worst_case_is_one(texts: list[str], output: int, price: int, cached
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50), st.floats(0, 1)), max_size=40), st.integers(0, 200))
-def test_what_is_committed_is_never_more_than_the_bound(calls: list[tuple[int, int, float]], limit: int) -> None:
+def test_committed_money_stays_within_the_bound(calls: list[tuple[int, int, float]], limit: int) -> None:
     budget = Budget(Limits(nanousd=limit, tokens=limit))
     running: list[tuple[Amount, Amount]] = []
     for money, tokens, share in calls:
@@ -129,7 +129,7 @@ class Billing(FakeModels):
     limit=st.integers(0, 400),
     count=st.integers(1, 4),
 )
-def test_what_is_billed_is_committed_however_calls_end(ends: list[tuple[str, int]], limit: int, count: int) -> None:
+def test_billed_money_is_committed_however_calls_end(ends: list[tuple[str, int]], limit: int, count: int) -> None:
     models = Billing(ends)
     budget = Budget(Limits(tokens=limit))
 

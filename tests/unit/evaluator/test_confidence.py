@@ -29,7 +29,7 @@ def test_an_interval_holds_the_mean_and_narrows_with_the_certainty_that_is_asked
     assert wider.high >= high - 1e-9
 
 
-def test_nothing_seen_says_nothing() -> None:
+def test_an_interval_without_observations_is_open() -> None:
     assert interval(Tally(), 0.05) == (0, 1)
 
 
@@ -68,7 +68,7 @@ def test_scores_between_0_and_1_are_no_less_sure() -> None:
     assert wrong / 300 <= 0.05 + 3 * (0.05 * 0.95 / 300) ** 0.5
 
 
-def test_how_many_prompts_a_decision_takes() -> None:
+def test_the_number_of_prompts_that_a_decision_takes() -> None:
     needed = prompts_needed(0.25, 0.15, 0.05)
     low, high = interval(Tally(needed, 0.25 * needed), 0.05)
     assert high - 0.25 < 0.15

@@ -51,7 +51,7 @@ def test_credibly_worse_is_evicted_and_credibly_good_is_admitted(state: State) -
         (E, 0.6, True, P),
     ],
 )
-def test_what_is_undecided_moves_one_step_and_only_by_the_whole_set(
+def test_an_undecided_candidate_moves_one_step_and_only_by_the_whole_set(
     state: State, mean: float, whole: bool, then: State
 ) -> None:
     found = decided(state, mean, 60, whole=whole)
@@ -80,7 +80,7 @@ def test_a_minimum_stays_and_is_an_alarm() -> None:
     )
 
 
-def test_who_is_not_evaluated_counts_for_the_minimum() -> None:
+def test_candidates_without_evaluation_count_for_the_minimum() -> None:
     rules = Rules(floor=0.9, minimum=2)
     found = decide(weigh({"a": tally(0.3, 500)}, rules), {"a": A, "b": A, "c": A}, frozenset(), rules)
     assert found["a"].state is E

@@ -1,4 +1,4 @@
-"""One evaluation: who is asked how much, within which bounds, and what comes of it."""
+"""One evaluation: the candidates that it asks, its bounds, and its outcome."""
 
 from __future__ import annotations
 

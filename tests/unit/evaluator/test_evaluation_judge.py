@@ -123,7 +123,7 @@ async def test_a_verdict_in_one_order_alone_is_none_and_the_judge_is_asked_coldl
             return super().answer(name, text, generation)
 
     models = Noting(QUALITY)
-    # The one who is first has won, as far as can be read.
+    # The first one has won, as far as the reply can be read.
     models.verdict = lambda who, place: "?" if who == "weak" and place else json.dumps({"better": "A"})
     report = await pool.run(models, settings(tmp_path, parse(judged(20))))
     assert report.outcome.scores["weak"].tally.seen == 0
@@ -156,7 +156,7 @@ class ManyWays(FakeModels):
         return Random(text).choice(self.WAYS) if right else "567"
 
 
-async def test_who_is_right_stays_however_the_number_is_written(pool: Evaluations, tmp_path: Path) -> None:
+async def test_a_right_candidate_stays_however_the_number_is_written(pool: Evaluations, tmp_path: Path) -> None:
     lines = [{"id": f"q{n}", "prompt": f"q{n}?", "task": "numeric", "answer": 1234567} for n in range(300)]
     items = parse("\n".join(map(json.dumps, lines)).encode())
     await pool.run(ManyWays({"good": 1.0, "fair": 1.0, "weak": 0.0}), settings(tmp_path, items))

@@ -1,4 +1,4 @@
-"""What a call that fails counts for: the candidate is judged on what a caller gets, and an outage says nothing."""
+"""How failed calls count: a candidate is judged on what a caller gets, and an outage says nothing."""
 
 from __future__ import annotations
 
@@ -82,7 +82,9 @@ def share(failing: float) -> Callable[[int, str], bool]:
         failure(Code.INTERNAL, reasons.ERROR_REASON_INTERNAL),
     ],
 )
-async def test_who_fails_most_prompts_is_judged_on_that(pool: Evaluations, tmp_path: Path, error: ServiceError) -> None:
+async def test_a_candidate_that_fails_most_prompts_is_judged_on_that(
+    pool: Evaluations, tmp_path: Path, error: ServiceError
+) -> None:
     report = await pool.run(Failing(error, share(0.6)), settings(tmp_path, ITEMS, rules=Rules(floor=0.8)))
     found = statefile.load(pool.states)["flaky"]
     assert found.state is State.EVICTED
@@ -98,13 +100,13 @@ async def test_who_fails_most_prompts_is_judged_on_that(pool: Evaluations, tmp_p
     assert said["good"]["failedPrompts"] == 0
 
 
-async def test_who_refuses_every_prompt_gives_a_caller_nothing(pool: Evaluations, tmp_path: Path) -> None:
+async def test_a_candidate_that_refuses_every_prompt_scores_0(pool: Evaluations, tmp_path: Path) -> None:
     report = await pool.run(Failing(REFUSED, lambda *_: True), settings(tmp_path, ITEMS))
     assert report.outcome.scores["flaky"].tally.total == 0
     assert pool.held()["flaky"] is State.EVICTED
 
 
-async def test_who_is_down_from_the_begin_on_keeps_its_state(pool: Evaluations, tmp_path: Path) -> None:
+async def test_a_candidate_that_is_down_from_the_start_keeps_its_state(pool: Evaluations, tmp_path: Path) -> None:
     models = Failing(DOWN, lambda *_: True)
     report = await pool.run(models, settings(tmp_path, ITEMS))
     assert report.outcome.unreached == {"flaky"}
@@ -113,14 +115,16 @@ async def test_who_is_down_from_the_begin_on_keeps_its_state(pool: Evaluations, 
     assert "flaky" not in pool.held()
 
 
-async def test_who_answers_nothing_of_a_short_set_keeps_its_state(pool: Evaluations, tmp_path: Path) -> None:
+async def test_a_candidate_that_answers_nothing_of_a_short_set_keeps_its_state(
+    pool: Evaluations, tmp_path: Path
+) -> None:
     report = await pool.run(Failing(DOWN, lambda *_: True), settings(tmp_path, prompts(5)))
     assert report.outcome.unreached == {"flaky"}
     assert report.outcome.scores["flaky"].tally.seen == 0
     assert "flaky" not in pool.held()
 
 
-async def test_who_goes_down_midway_keeps_its_state(pool: Evaluations, tmp_path: Path) -> None:
+async def test_a_candidate_that_goes_down_midway_keeps_its_state(pool: Evaluations, tmp_path: Path) -> None:
     # It has answered fewer prompts than a decision takes.
     report = await pool.run(Failing(DOWN, lambda number, _: number > 3), settings(tmp_path, ITEMS))
     assert report.outcome.unreached == {"flaky"}
@@ -128,7 +132,7 @@ async def test_who_goes_down_midway_keeps_its_state(pool: Evaluations, tmp_path:
     assert "flaky" not in pool.held()
 
 
-async def test_after_a_pause_one_that_was_down_is_asked_again(pool: Evaluations, tmp_path: Path) -> None:
+async def test_a_candidate_that_was_down_is_asked_again_after_a_pause(pool: Evaluations, tmp_path: Path) -> None:
     models = Failing(DOWN, lambda *_: True)
     told = settings(tmp_path, ITEMS, limits=Limits(tokens=3500))
     first = await pool.run(models, told)

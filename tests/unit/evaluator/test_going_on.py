@@ -67,9 +67,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_what_has_changed_is_asked_anew_and_the_others_are_not(
-    pool: Evaluations, tmp_path: Path, change: str
-) -> None:
+async def test_only_changed_candidates_are_asked_anew(pool: Evaluations, tmp_path: Path, change: str) -> None:
     models = FakeModels(QUALITY)
     await pool.run(models, settings(tmp_path, ITEMS, limits=Limits(tokens=2000)))
     bought = Counter(name for name, _ in models.calls)
@@ -91,7 +89,7 @@ async def test_what_has_changed_is_asked_anew_and_the_others_are_not(
         ("candidates:", "synthesizer: good\ncandidates:"),
     ],
 )
-async def test_what_answers_do_not_hang_on_costs_nothing(
+async def test_changes_that_no_answer_depends_on_cost_nothing(
     pool: Evaluations, tmp_path: Path, change: tuple[str, str]
 ) -> None:
     models = FakeModels(QUALITY)
@@ -154,7 +152,7 @@ async def test_an_entry_without_retries_reserves_one_attempt(pool: Evaluations, 
     assert sum(models.calls.values()) == 1
 
 
-async def test_who_takes_more_than_it_is_given_is_reserved_more(pool: Evaluations, tmp_path: Path) -> None:
+async def test_a_candidate_that_writes_more_than_its_limit_is_reserved_more(pool: Evaluations, tmp_path: Path) -> None:
     class Greedy(FakeModels):
         async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
             response = await super().generate(target, generation, deadline)

@@ -93,7 +93,7 @@ def test_a_paused_one_goes_on_under_a_new_name_with_a_new_budget(tmp_path: Path)
 
 
 @pytest.mark.parametrize("pause", [True, False])
-def test_what_another_version_said_is_asked_anew_and_stays_paid(tmp_path: Path, pause: bool) -> None:
+def test_answers_of_another_version_are_asked_anew_and_stay_paid(tmp_path: Path, pause: bool) -> None:
     path = tmp_path / "journal.jsonl"
     journal = filled(path)
     if pause:

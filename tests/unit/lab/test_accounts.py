@@ -47,7 +47,7 @@ def test_money_tokens_and_time_are_those_of_all_calls(pair: LabelledData) -> Non
     assert booked.k.tolist() == [1]
 
 
-def test_what_is_read_from_a_cache_costs_less_where_a_price_says_so(pair: LabelledData) -> None:
+def test_cached_tokens_cost_less_if_their_price_is_known(pair: LabelledData) -> None:
     booked = _booked(pair, Decision([[Call(0, 1000, 0, cached_tokens=900)]], 0, 1))
     assert booked.cost_usd[0] == pytest.approx((100 * 1 + 900 * 0.1) / 1e6)
 
@@ -123,7 +123,7 @@ def test_a_draft_that_is_asked_for_later_is_a_second_call(tmp_path: Path) -> Non
     assert found == pytest.approx((written, 3120, millionths / 1e6, 10 + 18 + 1))
 
 
-def test_without_a_boot_stage_both_ways_are_the_same(pair: LabelledData) -> None:
+def test_both_ways_are_the_same_without_a_boot_stage(pair: LabelledData) -> None:
     booked = _booked(pair, Decision([[Call(0, 100, 20), Call(1, 100, 10)], [Call(1, 130, 5)]], 1, 2))
     for key in ("output_tokens", "input_tokens", "cost_usd", "seconds"):
         assert getattr(booked, f"held_{key}").tolist() == getattr(booked, key).tolist()
@@ -181,7 +181,7 @@ def test_the_readers_own_price_counts_more_than_a_recorded_cost(tmp_path: Path) 
     assert booked.cost_usd[0] == pytest.approx((100 * 1 + 10 * 2) / 1e6)
 
 
-def test_what_is_assumed_is_said(tmp_path: Path) -> None:
+def test_assumptions_are_stated(tmp_path: Path) -> None:
     shipped = prices.load()
     assert not list(shipped.complaints(["Gemini-1.5-Flash-002", "mine"], ["mine"]))
     (said,) = shipped.complaints(["gemini-1.5-flash-002", "mine", "yours"], ["yours"])

@@ -56,7 +56,7 @@ def test_chance_asks_everyone_equally_often(train: LabelledData, test: LabelledD
 
 
 @pytest.mark.parametrize("policy", [NearestPrompts(), PromptOnly()])
-def test_who_reads_the_prompt_finds_out_who_is_good_at_what(
+def test_a_baseline_that_reads_the_prompt_learns_which_model_is_good_at_what(
     policy: Policy, train: LabelledData, test: LabelledData
 ) -> None:
     best = _mean(_decided(BestSingle(), train, test), test)
@@ -80,7 +80,7 @@ def test_ensembles_pay_for_every_whole_answer(train: LabelledData, test: Labelle
     assert len(calls) == 2
 
 
-def test_what_writes_a_new_text_is_paid_for_and_not_measured(train: LabelledData, test: LabelledData) -> None:
+def test_a_baseline_that_writes_a_new_text_has_a_cost_and_no_quality(train: LabelledData, test: LabelledData) -> None:
     full = test.questions.output_tokens.sum(axis=1)
     for policy in (MixtureOfAgents(), Blender()):
         for index, decision in enumerate(_decided(policy, train, test)):
@@ -91,7 +91,7 @@ def test_what_writes_a_new_text_is_paid_for_and_not_measured(train: LabelledData
     assert {call.output_tokens for call in pairs} == {0}
 
 
-def test_nobody_beats_the_oracle(train: LabelledData, test: LabelledData) -> None:
+def test_no_policy_beats_the_oracle(train: LabelledData, test: LabelledData) -> None:
     decisions = oracle.decide(test.questions, test.quality)
     assert _mean(decisions, test) == test.quality.max(axis=1).mean()
     for policy in (BestSingle(), PromptOnly(), full_majority()):
@@ -105,7 +105,7 @@ def test_the_answer_with_most_votes_wins_by_its_first_holder() -> None:
     assert winner([None, "b", None], ["", "", ""], [9, 1, 9], [0, 1, 2]) == 1
 
 
-def test_without_answers_the_text_that_agrees_most_wins() -> None:
+def test_the_text_that_agrees_most_wins_without_answers() -> None:
     texts = ["The sky is blue by day.", "The sky is blue at day.", "Elephants are heavy animals."]
     assert winner([None] * 3, texts, [1, 1, 1], [2, 0, 1]) in {0, 1}
     assert winner([None] * 3, ["same"] * 3, [1, 1, 1], [2, 0, 1]) == 2

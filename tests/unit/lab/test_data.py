@@ -27,7 +27,7 @@ def recorded(path: Path, prompts: list[str]) -> Path:
         (["p", "q"] * 30, 2, "has too few different prompts to learn from"),
     ],
 )
-def test_what_cannot_be_split_is_a_sentence(tmp_path: Path, prompts: list[str], folds: int, fault: str) -> None:
+def test_data_that_cannot_be_split_is_a_sentence(tmp_path: Path, prompts: list[str], folds: int, fault: str) -> None:
     with pytest.raises(DataError, match=fault):
         read(recorded(tmp_path / "data.jsonl", prompts), None, folds, 0, None, None)
 

@@ -84,7 +84,7 @@ def test_knowing_the_prompt_ranks_better_than_chance(ran: Callable[[str], Path])
     assert any(finding.startswith("No judge: ") for finding in report["findings"])
 
 
-def test_what_is_gained_on_unseen_candidates_is_said_in_a_sentence(ran: Callable[[str], Path]) -> None:
+def test_the_gain_on_unseen_candidates_is_a_sentence(ran: Callable[[str], Path]) -> None:
     report = _report(ran("transfer"))
     (told,) = [each for each in report["findings"] if "with 50 calibration prompts" in each]
     for gain in (_gain(report, "learned, 50 prompts"), report["candidates"]["gain_best_by_calibration"]):

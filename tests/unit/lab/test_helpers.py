@@ -60,7 +60,7 @@ async def test_a_judge_that_cannot_be_read_is_said_to_be_so(data: Path, tmp_path
 
 
 @pytest.mark.parametrize("name", ["selector", "aggregator"])
-async def test_what_a_real_model_was_asked_is_not_asked_again(name: str, data: Path, tmp_path: Path) -> None:
+async def test_a_real_model_is_not_asked_the_same_again(name: str, data: Path, tmp_path: Path) -> None:
     async with Upstream(behaviours.reply(FIRST)) as upstream:
         models = tmp_path / "pool.yaml"
         models.write_text(f"candidates: [{{name: helper, base_url: {upstream.base_url}, model: m}}]")

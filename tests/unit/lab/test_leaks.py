@@ -84,7 +84,7 @@ class _Thief:
         return decisions
 
 
-def test_with_shuffled_labels_nobody_is_better_than_the_best_prior(shuffled: LabelledData, tmp_path: Path) -> None:
+def test_no_policy_beats_the_best_prior_with_shuffled_labels(shuffled: LabelledData, tmp_path: Path) -> None:
     data = Data(shuffled, None, folds(shuffled.questions.prompts, 2, 0), [])
 
     def made(number: int, train: LabelledData) -> list[Policy]:

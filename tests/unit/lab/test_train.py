@@ -69,7 +69,7 @@ def test_it_learns_who_is_good_at_what_and_nothing_from_shuffled_labels() -> Non
     assert picked(recording(300, shuffled=True), judged_on) < 0.65
 
 
-def test_no_prompt_knows_its_own_outcome() -> None:
+def test_features_of_a_prompt_leave_out_its_own_outcome() -> None:
     cases = Cases.of([recording(60)])
     for situation in situations(cases, 0):
         texts = {case.text for case in cases.cases} - {situation.case.text}
@@ -141,7 +141,7 @@ def test_gains_can_be_left_out() -> None:
     assert train([recording(40)], replace(OPTIONS, gains=False), 0).model.gains is None
 
 
-def test_without_quality_there_is_nothing_to_learn() -> None:
+def test_training_without_quality_is_refused() -> None:
     bare = recording(30)
     unlabelled = LabelledRecording(bare.recording, [Labels(None, {}, {}) for _ in bare.labels])
     with pytest.raises(TrainingError, match="quality"):
@@ -161,7 +161,7 @@ class _Unseen:
 
 
 def test_figures_are_of_prompts_that_were_not_learned_from() -> None:
-    """Of two candidates one is always right, and nothing tells which: who has seen the prompt knows it."""
+    """One of two candidates is always right; no feature tells which: only a model that has seen the prompt knows."""
     artifact, plot = validate.trained([recording(160, shuffled=True)], OPTIONS, 0, 2, _Unseen())
     mean, low, high = artifact.metrics["picked_quality"]
     assert low < 0.5 < high

@@ -104,7 +104,7 @@ def test_the_last_option_that_is_stated_is_the_answer(text: str, answer: str | N
     assert tentative_answer(text, options(PROMPT)) == answer
 
 
-def test_without_options_there_is_no_letter() -> None:
+def test_a_prompt_without_options_has_no_letter() -> None:
     assert options("Is it A. or B.?") == {}
     assert tentative_answer("The answer is (B).", {}) is None
 

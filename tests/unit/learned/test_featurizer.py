@@ -150,7 +150,7 @@ async def test_only_a_text_that_ended_by_itself_is_whole(reason: FinishReason.Va
     assert (left == 0) == (reason == FinishReason.FINISH_REASON_STOP)
 
 
-def test_without_a_pattern_in_the_request_that_of_training_counts() -> None:
+def test_the_pattern_of_training_counts_if_the_request_has_none() -> None:
     priors = Priors(["a", "b"], [Example({1: 1}, [1.0, 1.0], [4, 4])])
     index = NAMES.index("support")
     # The supported candidate is right.
@@ -166,7 +166,7 @@ def test_without_a_pattern_in_the_request_that_of_training_counts() -> None:
     assert taught.estimates("What?", written, other) == bare.estimates("What?", written, other)
 
 
-def test_what_is_remembered_of_long_conversations_is_short() -> None:
+def test_the_cache_keeps_little_of_long_conversations() -> None:
     model = Model(Priors(["a"], [Example(hashed_words("What is it?"), [1.0], [4])]), TREES, 0.3)
     long = "What is it? " * 100_000
     for number in range(3 * 256):

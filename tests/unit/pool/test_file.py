@@ -255,7 +255,7 @@ def test_a_recording_and_a_base_url_are_never_both_there_or_both_missing(members
     assert faults(f"candidates:\n- {{name: a, model: m, {members}}}") == [f"pool.yaml:2: candidates[0].{fault}"]
 
 
-def test_no_fault_shows_a_secret() -> None:
+def test_faults_never_show_a_secret() -> None:
     text = """
 candidates:
   - name: a

@@ -138,7 +138,7 @@ async def test_a_fault_is_told_once(path: Path) -> None:
     assert watched.refused.qsize() == 1
 
 
-async def test_without_a_listener_a_refusal_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_refusal_without_a_listener_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     watched = FileStore(path, lambda pool: None)
     path.write_text("[")
     await watched.refresh()
@@ -166,7 +166,7 @@ async def test_a_verdict_in_the_state_file_is_passed_on(path: Path) -> None:
         assert pool.entries["a"].state is State.ADMITTED
 
 
-async def test_with_a_broken_state_file_the_last_verdicts_hold(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_last_states_hold_if_the_state_file_is_broken(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     states = statefile.state_path(path)
     statefile.amend(states, {"a": EVICTED})
     watched = Watched(path)

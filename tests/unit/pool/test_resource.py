@@ -107,7 +107,7 @@ def test_the_model_is_enough() -> None:
         ({"model": "m", "contextWindow": True}, "spec.contextWindow: must be a valid integer"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_field_and_without_its_value(spec: Any, said: str) -> None:
+def test_a_fault_is_named_with_its_field_and_without_its_value(spec: Any, said: str) -> None:
     with pytest.raises(ResourceError) as caught:
         parse(resource(spec))
     assert said in str(caught.value)

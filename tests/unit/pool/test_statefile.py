@@ -42,7 +42,7 @@ def path(tmp_path: Path) -> Path:
     return statefile.state_path(tmp_path / "pool.yaml")
 
 
-def test_what_is_saved_is_loaded(path: Path) -> None:
+def test_a_saved_file_is_loaded(path: Path) -> None:
     assert path.name == "pool.state.json"
     assert statefile.load(path) == {}
     statefile.amend(path, {"b": EVICTED})
@@ -59,7 +59,7 @@ def test_a_crash_while_it_is_saved_leaves_the_old_file(path: Path, step: str) ->
 
 
 @pytest.mark.parametrize("content", ["no", "[]", '{"version": 1}', '{"version": 2, "candidates": {}}', "[" * 100_000])
-def test_what_is_no_state_file_is_refused(path: Path, content: str) -> None:
+def test_a_file_that_is_no_state_file_is_refused(path: Path, content: str) -> None:
     path.write_text(content)
     with pytest.raises(StoreError, match=str(path)):
         statefile.load(path)

@@ -50,7 +50,7 @@ def test_a_standing_survives_its_status() -> None:
     assert bare.to_json().keys() == {"state", "conditions"}
 
 
-def test_what_is_said_of_diversity_and_drift_survives_the_status() -> None:
+def test_diversity_and_drift_survive_the_status() -> None:
     alike = condition(DIVERSE, False, "Homogeneous", "alike")
     drifted = condition(DRIFTED, True, "OutOfItsHistory", "it fails")
     status = EVICTED.having(alike, drifted)
@@ -72,7 +72,7 @@ def test_a_condition_begins_when_it_says_the_opposite() -> None:
     assert changed.last_transition_time == "2026-03-01T01:00:00Z"
 
 
-def test_what_only_a_router_says_stays_in_the_resource() -> None:
+def test_members_that_only_a_router_writes_stay_in_the_resource() -> None:
     ready = condition("Ready", True, "Accepted", "").model_copy(update={"observed_generation": 3})
     other = condition("Theirs", True, "r", "m")
     assert EVICTED.having(ready, other, observed_generation=3).to_json() == EVICTED.to_json()
@@ -129,7 +129,7 @@ def test_any_status_says_something_or_nothing(status: dict[str, object]) -> None
     assert parse(parsed.to_json()).to_json() == parsed.to_json()
 
 
-def test_what_is_held_lies_over_the_pool() -> None:
+def test_the_status_overrides_the_pool() -> None:
     pool = PublicPool({name: PublicEntry(name=name, model="m") for name in ("a", "b")}, judge="a")
     changed = overlaid(pool, {"b": EVICTED, "gone": EVICTED})
     assert [entry.state for entry in changed.entries.values()] == [State.ADMITTED, State.EVICTED]

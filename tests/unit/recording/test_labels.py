@@ -33,7 +33,7 @@ def serving() -> Iterator[str]:
             yield place
 
 
-def test_no_module_of_a_service_names_the_labels() -> None:
+def test_modules_of_services_never_name_the_labels() -> None:
     modules = list(serving())
     assert "adapter/providers/replay.py" in modules
     assert {place: names for place in modules if (names := named((PACKAGE / place).read_text()) & LABELS)} == {}

@@ -67,7 +67,7 @@ READERS = [asked, evaluated, recorded, labelled, taken_up]
         gzip.compress(TEXT[: len(TEXT) // 2].encode()) + gzip.compress(TEXT[len(TEXT) // 2 :].encode()),
     ],
 )
-def test_what_a_file_is_its_bytes_say(
+def test_the_bytes_of_a_file_tell_its_format(
     tmp_path: Path, reader: Callable[[Path], list[str]], name: str, content: bytes
 ) -> None:
     path = tmp_path / name
@@ -158,7 +158,7 @@ def test_a_file_without_prompts_is_none(tmp_path: Path, reader: Callable[[Path],
     "line",
     [b"{", b"\xff", b'"\\ud800"', b"NaN", b'{"a": Infinity}', b"[" * 100_000, b"1 2", b"'a'", b'{"a": 1,}'],
 )
-def test_what_is_no_json_says_why(line: bytes) -> None:
+def test_a_line_that_is_no_json_says_why(line: bytes) -> None:
     with pytest.raises(LinesError, match=r"is not JSON: \w"):
         lines.parse(line)
 

@@ -20,7 +20,7 @@ LINES = [
 
 
 @pytest.mark.parametrize("name", ["data.jsonl", "data.jsonl.gz"])
-def test_what_was_recorded_is_read_in_its_order(tmp_path: Path, name: str) -> None:
+def test_a_recording_is_read_in_its_order(tmp_path: Path, name: str) -> None:
     recording = load(write(tmp_path / name, LINES))
     assert [prompt.id for prompt in recording.prompts] == ["p1", "p2"]
     assert [prompt.category for prompt in recording.prompts] == ["math", ""]
@@ -39,7 +39,7 @@ def test_labels_are_read_only_where_they_are_asked_for(tmp_path: Path) -> None:
     assert labelled.take([1]).labels == [labelled.labels[1]]
 
 
-def test_what_serves_does_not_depend_on_the_labels(tmp_path: Path) -> None:
+def test_a_served_recording_does_not_depend_on_the_labels(tmp_path: Path) -> None:
     without: list[dict[str, Any]] = json.loads(json.dumps(LINES))
     for each in without:
         del each["answer"]

@@ -79,7 +79,7 @@ def test_a_prompt_is_found_by_its_words(tmp_path: Path, messages: list[tuple[str
         (ASKED, "No", "the recorded response of m does not start with the text to continue"),
     ],
 )
-def test_what_was_not_recorded_is_refused(messages: list[ChatMessage], lead: str, fault: str) -> None:
+def test_an_unrecorded_prompt_is_refused(messages: list[ChatMessage], lead: str, fault: str) -> None:
     with pytest.raises(NotRecordedError, match=fault):
         playback("Because.").play(messages, lead, 5)
 
@@ -98,7 +98,7 @@ def test_seconds_are_shares_of_the_recorded_tokens() -> None:
     assert (rest.output_tokens, rest.seconds) == (30, 1.5)
 
 
-def test_of_two_equal_prompts_the_first_one_s_response_counts() -> None:
+def test_the_response_to_the_first_of_two_equal_prompts_counts() -> None:
     responses = [Response("first", 1, 1), Response("second", 1, 1)]
     prompts = [RecordedPrompt(each.text, "", ASKED, 10, {"m": each}) for each in responses]
     assert Playback(Recording(prompts), "m").play(ASKED, "", None).text == "first"

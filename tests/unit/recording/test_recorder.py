@@ -88,7 +88,7 @@ async def test_a_run_that_is_stopped_is_gone_on_with(tmp_path: Path, prompts: li
     assert [len(prompt.responses) for prompt in load_labelled(path).recording.prompts] == [2, 2, 2]
 
 
-async def test_what_is_missing_is_asked_for_again(tmp_path: Path, prompts: list[Asked]) -> None:
+async def test_missing_responses_are_asked_for_again(tmp_path: Path, prompts: list[Asked]) -> None:
     path = tmp_path / "out.jsonl.gz"
     router = Router()
     failure = Failure(reason=ErrorReason.ERROR_REASON_UPSTREAM_ERROR, message="the provider failed")
@@ -134,7 +134,7 @@ def test_candidates_of_one_model_are_recorded_under_their_own_names() -> None:
     assert recorded_names(same) == {"a": "a", "b": "b", "c": "M/2"}
 
 
-def test_who_is_evicted_is_not_asked() -> None:
+def test_evicted_candidates_are_not_asked() -> None:
     evicted = Candidate(name="out", state=CANDIDATE_STATE_EVICTED)
     assert able([*CANDIDATES, evicted], []) == CANDIDATES
     assert able([*CANDIDATES, evicted], ["deep", "out"]) == CANDIDATES[1:]
@@ -191,7 +191,9 @@ async def test_responses_never_come_under_another_prompt(
     assert path.with_name("out.jsonl.partial").read_bytes() == before
 
 
-async def test_what_an_earlier_release_left_unfinished_is_not_guessed_at(tmp_path: Path, prompts: list[Asked]) -> None:
+async def test_an_unfinished_recording_of_an_earlier_release_is_not_guessed_at(
+    tmp_path: Path, prompts: list[Asked]
+) -> None:
     partial = tmp_path / "out.jsonl.partial"
     partial.write_text('{"id": "0", "model": "deep", "response": {"text": "x"}}\n')
     with pytest.raises(OtherRecordingError, match=r"out.jsonl.partial:1: an earlier release wrote it"):
@@ -288,7 +290,7 @@ async def test_a_correction_needs_no_task_where_the_recording_has_it(tmp_path: P
     assert (first.members["task"], "prompt" in first.members) == ("choice", False)
 
 
-async def test_what_a_recording_says_besides_stays(tmp_path: Path) -> None:
+async def test_further_members_of_a_recording_stay(tmp_path: Path) -> None:
     lines = [{"id": "0", "prompt": "?", "source": "exam", "answer": "B", "responses": {"deep": {"text": "B"}}}]
     path = write(tmp_path / "out.jsonl", lines)
     await record(Router(), path, read(write(tmp_path / "prompts.jsonl", [{"id": "0", "prompt": "?"}])))

@@ -97,7 +97,7 @@ def test_a_run_that_was_killed_before_it_removed_its_journal_is_whole(tmp_path: 
     assert left(tmp_path) == [name]
 
 
-def test_of_two_rows_of_one_response_the_later_counts(tmp_path: Path) -> None:
+def test_the_later_of_two_rows_of_one_response_counts(tmp_path: Path) -> None:
     asked = prompts(tmp_path)
     path = tmp_path / "out.jsonl"
     record(path, asked, save=False)

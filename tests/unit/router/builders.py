@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from opentelemetry.metrics import Meter
 from opentelemetry.trace import NoOpTracer, Tracer
 
+from lightrouter.router.assemble import Services, build_router
 from lightrouter.router.budget import Budget
 from lightrouter.router.context import Admission, RouteContext
 from lightrouter.router.events import Events
@@ -137,15 +138,13 @@ def router(
     availability: Availability | None = None,
     draws: Iterator[int] | None = None,
 ) -> Router:
-    return Router(
-        traffic=watch or traffic(models.snapshot),
-        models=models,
-        selector=selector or FakeSelector(),
-        aggregator=aggregator or FakeAggregator(),
-        tracer=tracer or NoOpTracer(),
-        defaults=with_defaults or defaults(),
-        shares=shares or Shares(grace_s=0.0),
-        new_seed=lambda: next(draws) if draws else 7,
+    return build_router(
+        Services(models, selector or FakeSelector(), aggregator or FakeAggregator()),
+        watch or traffic(models.snapshot),
+        with_defaults or defaults(),
+        shares or Shares(grace_s=0.0),
+        lambda: next(draws) if draws else 7,
+        tracer=tracer,
         observers=observers,
         availability=availability,
     )

@@ -84,7 +84,7 @@ async def test_never_more_than_k_go_on() -> None:
 
 
 @pytest.mark.parametrize(("share", "asked"), [(1.0, ["a", "b", "c"]), (1e-9, ["a"])])
-async def test_no_further_one_goes_on_once_the_stage_s_time_is_over(share: float, asked: list[str]) -> None:
+async def test_no_further_candidate_goes_on_after_the_stage_s_time(share: float, asked: list[str]) -> None:
     models = fake()
     request = prompt(min_gain=50.0, aggregator=AGGREGATOR_STRATEGY_BEST, k=3)
     shares = Shares(grace_s=0.0, complete=share)
@@ -93,7 +93,7 @@ async def test_no_further_one_goes_on_once_the_stage_s_time_is_over(share: float
 
 
 @pytest.mark.parametrize(("ceiling", "asked"), [(138, ["a"]), (190, ["a", "b"]), (1_000, ["a", "b", "c"])])
-async def test_no_further_one_goes_on_that_the_money_does_not_pay_for(ceiling: int, asked: list[str]) -> None:
+async def test_no_further_candidate_goes_on_that_the_budget_does_not_cover(ceiling: int, asked: list[str]) -> None:
     # A token costs a nano-dollar: three boots take 87, a completion 51 at most and 35 in the end.
     models = fake()
     request = prompt(min_gain=50.0, aggregator=AGGREGATOR_STRATEGY_BEST, k=3, max_cost_nanousd=ceiling)
@@ -102,7 +102,7 @@ async def test_no_further_one_goes_on_that_the_money_does_not_pay_for(ceiling: i
     assert answer.ledger.cost_nanousd <= ceiling
 
 
-async def test_no_further_one_goes_on_that_the_money_would_cut_short() -> None:
+async def test_no_further_candidate_goes_on_that_the_budget_would_cut_short() -> None:
     # Reading is free and a written token costs a nano-dollar: two boots take 4, what is left pays for 8 and then for 6.
     cheap = {name: pool_candidate(name, price=0, written=1_000_000) for name in "ab"}
     models = FakeModels(snapshot(*cheap.values()), a=Model(), b=Model())
@@ -159,13 +159,13 @@ async def test_one_that_fails_is_replaced() -> None:
     assert list(answer.candidates) == ["b"]
 
 
-async def test_where_nobody_delivers_the_route_fails() -> None:
+async def test_a_route_fails_if_no_candidate_delivers() -> None:
     models = fake(**{name: Model(fails={STAGE_COMPLETE: failure()}) for name in POOL.candidates})
     with pytest.raises(ServiceError):
         await route(models, knowing(b=1, c=1))
 
 
-async def test_without_gains_the_policy_decides() -> None:
+async def test_the_policy_decides_without_gains() -> None:
     models = fake()
     await route(models, FakeSelector(SCORES), k=2)
     assert models.asked(STAGE_COMPLETE) == ["a", "b"]

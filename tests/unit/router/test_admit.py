@@ -50,7 +50,7 @@ def refused(request: Prompt, pool: PoolSnapshot) -> ServiceError:
     return caught.value
 
 
-def test_what_a_request_leaves_out_comes_from_the_defaults() -> None:
+def test_missing_fields_of_a_request_come_from_the_defaults() -> None:
     request = prompt(k=5, selector=SELECTOR_STRATEGY_LLM)
     admission = admitted(request, snapshot(pool_candidate("a"), pool_candidate("b")))
     assert admission.policy == Policy(
@@ -67,7 +67,7 @@ def test_what_a_request_leaves_out_comes_from_the_defaults() -> None:
     assert names(admission) == ["a", "b"]
 
 
-def test_what_a_request_says_stays() -> None:
+def test_set_fields_of_a_request_stay() -> None:
     pattern = AnswerPattern(re2=r"answer: (\d+)")
     request = prompt(boot_tokens=1, margin=0.0, agreement=0.0, quorum=1.0, answer_pattern=pattern)
     request.policy.aggregator = AGGREGATOR_STRATEGY_VOTE

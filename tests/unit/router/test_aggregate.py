@@ -100,7 +100,7 @@ async def test_voting_needs_no_model() -> None:
     ],
 )
 @pytest.mark.parametrize("after", [0, 1, 2])
-async def test_without_an_aggregator_the_best_draft_is_the_answer(
+async def test_the_best_draft_is_the_answer_without_an_aggregator(
     error: ServiceError, reason: DegradedReason.ValueType, after: int
 ) -> None:
     aggregator = FakeAggregator()
@@ -148,7 +148,7 @@ async def test_merging_that_the_ceiling_does_not_pay_for_is_left_out() -> None:
     assert targets(aggregator) == ["a"]
 
 
-async def test_what_a_synthesizer_wrote_before_the_aggregator_failed_is_in_the_ledger() -> None:
+async def test_the_ledger_has_a_synthesis_that_was_written_before_the_aggregator_failed() -> None:
     aggregator = FakeAggregator()
     aggregator.error, aggregator.error_after = failure("it fell over"), 2
     route, _, _ = await merged(aggregator)
@@ -162,7 +162,7 @@ async def test_what_a_synthesizer_wrote_before_the_aggregator_failed_is_in_the_l
     assert not route.ledger.entries
 
 
-async def test_what_a_failed_synthesizer_wrote_costs_its_price() -> None:
+async def test_a_failed_synthesizer_s_text_costs_its_price() -> None:
     aggregator = FakeAggregator()
     spent = Usage(input_tokens=20, output_tokens=5, estimated=True)
     aggregator.entries = [

@@ -97,7 +97,7 @@ async def test_the_next_route_leaves_a_resting_candidate_alone(stage: Stage.Valu
     assert {call.candidate for call in models.calls} == {"a", "b"}
 
 
-async def test_who_was_not_asked_is_among_those_who_cannot_deliver() -> None:
+async def test_candidates_that_were_not_asked_are_among_the_unavailable() -> None:
     pool = snapshot(pool_candidate("a"), pool_candidate("b"), pool_candidate("c"))
     models = FakeModels(pool, **dict.fromkeys("abc", Model(fails={STAGE_BOOT: limited()})))
     dead = pool.candidates["b"].address
@@ -108,7 +108,7 @@ async def test_who_was_not_asked_is_among_those_who_cannot_deliver() -> None:
     assert set(caught.value.failures) == {"a", "b", "c"}
 
 
-async def test_where_all_rest_the_best_k_are_asked() -> None:
+async def test_the_best_k_are_asked_if_all_rest() -> None:
     pool = snapshot(pool_candidate("a", prior=0.1), pool_candidate("b", prior=0.9), pool_candidate("c", prior=0.5))
     models = FakeModels(pool, a=Model(), b=Model(), c=Model())
     availability = Availability()
@@ -120,7 +120,7 @@ async def test_where_all_rest_the_best_k_are_asked() -> None:
     assert [each.candidate for each in answer.ledger.not_asked] == ["a"]
 
 
-async def test_where_all_rest_and_the_best_fail_the_others_are_asked() -> None:
+async def test_the_others_are_asked_if_all_rest_and_the_best_fail() -> None:
     pool = snapshot(pool_candidate("a", prior=0.1), pool_candidate("b", prior=0.9))
     models = FakeModels(pool, a=Model(), b=Model(fails={STAGE_BOOT: limited()}))
     answer = await router(models, availability=Availability(lambda _: True)).route(

@@ -83,7 +83,7 @@ def test_an_estimate_is_never_below_what_such_a_call_costs(
 
 
 @given(candidates=candidates(), ceiling=st.integers(1, 10**10), prompt_tokens=st.integers(1, 10**5))
-def test_who_boots_is_paid_for_and_one_of_them_can_go_on(
+def test_the_budget_covers_all_boots_and_one_completion(
     candidates: list[RouteCandidate], ceiling: int, prompt_tokens: int
 ) -> None:
     budget = Budget(ceiling, prompt_tokens)
@@ -107,9 +107,7 @@ def test_who_boots_is_paid_for_and_one_of_them_can_go_on(
 
 
 @given(candidates=candidates(), ceiling=st.integers(1, 10**10), k=st.integers(1, 6), merging=st.booleans())
-def test_what_is_granted_stays_within_the_ceiling(
-    candidates: list[RouteCandidate], ceiling: int, k: int, merging: bool
-) -> None:
+def test_grants_stay_within_the_ceiling(candidates: list[RouteCandidate], ceiling: int, k: int, merging: bool) -> None:
     budget = Budget(ceiling, 10)
     ranked = [
         BootResult(each, Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", each.boot_tokens)
@@ -126,7 +124,7 @@ def test_what_is_granted_stays_within_the_ceiling(
     assert budget.left >= 0
 
 
-def test_without_a_ceiling_everything_is_granted() -> None:
+def test_everything_is_granted_without_a_ceiling() -> None:
     budget = Budget(None, 10)
     entry = Candidate(name="a", prices=Prices(output_nanousd_per_million=10**15))
     booted = BootResult(candidate("a", entry), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 2)
@@ -135,7 +133,7 @@ def test_without_a_ceiling_everything_is_granted() -> None:
     assert budget.reserve(10**30)
 
 
-def test_where_the_money_does_not_reach_for_all_the_best_boot() -> None:
+def test_the_best_candidates_boot_if_the_budget_does_not_cover_all() -> None:
     prices = {"cheapest": 10**5, "weak": 10**6, "best": 10**6, "fair": 10**6}
     priors = {"cheapest": 0.1, "weak": 0.2, "best": 0.9, "fair": 0.5}
     pool = [
@@ -156,7 +154,7 @@ def test_a_finished_draft_costs_nothing() -> None:
     assert budget.grant(booted) == (0, 0)
 
 
-def test_as_many_tokens_as_the_money_reaches() -> None:
+def test_a_grant_has_the_tokens_that_the_budget_covers() -> None:
     entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6, output_nanousd_per_million=10**6))
     booted = BootResult(candidate("a", entry), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 2)
     # 10 of the prompt, 2 of the boot text and 16 that a template may add are read again.
@@ -187,7 +185,7 @@ def test_a_limit_that_is_too_small_for_the_provider_is_paid_for_as_the_least_tha
     assert budget.boot_cost(booted.candidate) == 10 + 2
 
 
-def test_what_a_call_did_not_cost_comes_back() -> None:
+def test_unspent_money_of_a_call_comes_back() -> None:
     budget = Budget(100, 10)
     assert budget.reserve(60)
     assert not budget.reserve(60)
@@ -276,7 +274,7 @@ def test_a_candidates_own_instructions_are_paid_for_too() -> None:
     assert taken_over.reserved == 10 + 4 * 100 + 5
 
 
-def test_what_a_provider_has_counted_is_not_bounded_by_bytes_again() -> None:
+def test_tokens_that_a_provider_counted_are_not_bounded_by_bytes() -> None:
     entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6))
     partial = Partial(text="x", finish_reason=FINISH_REASON_LENGTH)
     budget = Budget(10**6, 1000)

@@ -115,7 +115,7 @@ async def test_failing_at_once_costs_nothing_and_opens_no_circuit(reason: ErrorR
     assert await ask(guarded, 60) is None
 
 
-async def test_what_is_usual_is_learnt() -> None:
+async def test_the_usual_latency_is_learnt() -> None:
     clock = Clock()
     circuit = ServiceCircuit("selector", 20.0, clock)
 

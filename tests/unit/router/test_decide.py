@@ -145,16 +145,14 @@ def test_gains_decide_where_all_of_several_candidates_have_one(
 @pytest.mark.parametrize(
     ("ends", "chosen"),
     [
-        # Who has finished goes before who was interrupted, and only the first of these is an answer.
+        # Finished candidates come before interrupted ones, and only the first of them is an answer.
         ((FINISH_REASON_UNKNOWN, FINISH_REASON_STOP, FINISH_REASON_STOP), ["c1", "c2"]),
         ((FINISH_REASON_STOP, FINISH_REASON_STOP, FINISH_REASON_STOP), ["c0", "c1"]),
         ((FINISH_REASON_UNKNOWN, FINISH_REASON_CONTENT_FILTER, FINISH_REASON_STOP), ["c2"]),
         ((FINISH_REASON_CONTENT_FILTER, FINISH_REASON_UNKNOWN, FINISH_REASON_UNKNOWN), ["c0"]),
     ],
 )
-def test_where_all_texts_have_ended_the_finished_ones_are_chosen(
-    ends: Sequence[FinishReason.ValueType], chosen: list[str]
-) -> None:
+def test_finished_texts_are_chosen_if_all_have_ended(ends: Sequence[FinishReason.ValueType], chosen: list[str]) -> None:
     of = with_gains(0.5, 0.1, 0.1)
     for boot, end in zip(of.boots, ends, strict=True):
         boot.partial.finish_reason = end

@@ -76,7 +76,7 @@ def _growth(mean: float, border: float, stake: float) -> float:
     return mean * won + (1 - mean) * lost
 
 
-def test_what_lies_at_the_border_goes_neither_back_nor_forth() -> None:
+def test_a_figure_at_the_border_does_not_flap() -> None:
     random = Random(1)
     figure = learned(0.1, random, 3_000)
     border = figure.history.upper(3.1) + TOLERANCE
@@ -94,7 +94,7 @@ def test_a_change_does_not_become_history_while_it_is_suspected() -> None:
     assert figure.since_change() == (1.0, 3)
 
 
-def test_nothing_is_out_of_a_history_that_is_not_there() -> None:
+def test_no_figure_leaves_an_empty_history() -> None:
     figure = Figure(TOLERANCE, RUN_LENGTH)
     assert all(figure.observe(1.0) is None for _ in range(1_000))
     assert figure.history.value == 1.0

@@ -70,7 +70,7 @@ async def test_a_message_that_was_read_is_not_added_to() -> None:
 
 
 @given(st.lists(st.tuples(st.text(max_size=5), st.booleans(), st.booleans()), max_size=30))
-async def test_no_piece_is_lost_however_they_are_read(pieces: list[tuple[str, bool, bool]]) -> None:
+async def test_every_piece_arrives_however_they_are_read(pieces: list[tuple[str, bool, bool]]) -> None:
     events, found, expected = EventQueue(wants_partials=False, max_bytes=10), [], ""
     for text, restart, reads in pieces:
         events.chunk(text, restart=restart)
@@ -82,7 +82,7 @@ async def test_no_piece_is_lost_however_they_are_read(pieces: list[tuple[str, bo
     assert text_of(found) == expected
 
 
-async def test_there_is_room_once_enough_was_read() -> None:
+async def test_the_queue_has_room_once_enough_was_read() -> None:
     events = EventQueue(wants_partials=False, max_bytes=10)
     await events.wait_for_room()
     events.chunk("more than ten bytes")
@@ -94,7 +94,7 @@ async def test_there_is_room_once_enough_was_read() -> None:
 
 
 @pytest.mark.parametrize("k", [1, 2])
-async def test_what_nobody_reads_is_not_asked_for(k: int) -> None:
+async def test_models_wait_for_a_slow_reader(k: int) -> None:
     """A streamed completion or an aggregator waits until the caller reads."""
     models = FakeModels(
         snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(words=LONG), b=Model(words=["x "] * 20_000)

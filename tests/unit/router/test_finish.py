@@ -52,7 +52,7 @@ def degraded(answer: Answer) -> list[tuple[int, str]]:
         (99, True),
     ],
 )
-def test_what_is_interrupted(reason: FinishReason.ValueType, interrupted: bool) -> None:
+def test_interrupted_texts(reason: FinishReason.ValueType, interrupted: bool) -> None:
     assert is_interrupted(reason) == interrupted
 
 
@@ -96,7 +96,7 @@ async def test_a_whole_draft_wins(reason: FinishReason.ValueType, stage: Stage.V
 @pytest.mark.parametrize("text", [False, True])
 @pytest.mark.parametrize("stage", [STAGE_BOOT, STAGE_COMPLETE])
 @pytest.mark.parametrize("reason", INTERRUPTED)
-async def test_where_nobody_is_whole_the_best_is_given_and_said(
+async def test_the_best_draft_is_given_and_reported_if_none_is_whole(
     reason: FinishReason.ValueType, stage: Stage.ValueType, text: bool, k: int
 ) -> None:
     models = FakeModels(
@@ -134,7 +134,7 @@ async def test_a_replacement_without_text_does_not_make_an_interrupted_text_whol
 
 
 @pytest.mark.parametrize("text", [False, True])
-async def test_what_ended_at_the_limit_loses_against_what_ended_by_itself(text: bool) -> None:
+async def test_a_text_that_ended_at_the_limit_loses_to_a_complete_one(text: bool) -> None:
     models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(words=["x "] * 20), b=Model())
     request = prompt(aggregator=AGGREGATOR_STRATEGY_BEST, margin=1.0)
     log = EventLog() if text else Events()

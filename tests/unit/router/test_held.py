@@ -94,7 +94,7 @@ async def test_a_call_that_is_cut_is_not_open_while_its_stream_still_closes() ->
         (piece("one two three"), inf, False),
     ],
 )
-async def test_a_held_call_may_write_so_many_tokens_hidden_ones_included(
+async def test_a_held_call_has_a_limit_of_tokens_hidden_ones_included(
     after: StreamGenerateResponse, held_tokens: float, is_cut: bool
 ) -> None:
     script = Script(CHECKPOINT, after)

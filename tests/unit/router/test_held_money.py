@@ -61,14 +61,14 @@ async def test_a_boot_reserves_what_its_held_call_may_write() -> None:
 
 @pytest.mark.parametrize("chosen", [1, 2])
 @pytest.mark.parametrize("dies", [False, True])
-async def test_at_the_end_exactly_what_was_spent_is_gone(chosen: int, dies: bool) -> None:
+async def test_the_budget_at_the_end_lacks_exactly_the_spent_money(chosen: int, dies: bool) -> None:
     route, models = held_route(a=Model(dies=failure()) if dies else Model())
     ranking = await select(route, await boot(route, models), FakeSelector(SCORES))
     await complete(route, models, ranking, ranking.boots[:chosen])
     assert route.budget.left == CEILING - spent(route)
 
 
-async def test_who_is_dropped_has_written_its_boot_and_what_came_after_it() -> None:
+async def test_a_dropped_candidate_costs_its_boot_and_the_text_after_it() -> None:
     route, models = held_route()
     models.rest["b"].clear()
     boots = await boot(route, models)
@@ -84,7 +84,7 @@ async def test_who_is_dropped_has_written_its_boot_and_what_came_after_it() -> N
     assert line.HasField("elapsed")
 
 
-async def test_what_an_adapter_did_not_count_is_estimated() -> None:
+async def test_tokens_that_an_adapter_did_not_count_are_estimated() -> None:
     candidates = [pool_candidate(name) for name in SCORES]
     for candidate in candidates:
         candidate.fixed_input_tokens = 40
@@ -124,8 +124,8 @@ async def test_a_winner_that_is_slow_has_its_boot_in_the_ledger_and_its_money_se
 
 
 @pytest.mark.parametrize("watched", [False, True])
-async def test_what_is_left_pays_for_a_part_of_a_draft_in_a_second_call(watched: bool) -> None:
-    # Both boots are held; then so much is spent that not even the six tokens of the rest can be paid for.
+async def test_the_rest_of_the_budget_pays_for_a_part_of_a_draft_in_a_second_call(watched: bool) -> None:
+    # Both boots are held; then the rest of the budget does not cover the six tokens that are left.
     route, models = held_route(watched=watched)
     models.rest["a"].clear()
     ranking = await select(route, await boot(route, models), FakeSelector(SCORES))

@@ -106,7 +106,7 @@ async def test_a_loser_that_ended_while_it_was_held_has_its_reported_cost() -> N
         assert line.usage.output_tokens == 4
 
 
-async def test_who_ends_before_the_checkpoint_has_a_draft() -> None:
+async def test_a_call_that_ends_before_the_checkpoint_has_a_draft() -> None:
     models = fake(a=Model(words=["short"]))
     answer = await routed(models, held())
     assert answer.text == "short"
@@ -194,7 +194,7 @@ async def test_a_caller_that_leaves_ends_every_call_and_all_are_recorded() -> No
 
 
 @pytest.mark.parametrize("watched", [False, True])
-async def test_who_is_slow_after_the_choice_is_a_straggler_once_there_is_another_draft(watched: bool) -> None:
+async def test_a_slow_winner_is_a_straggler_once_there_is_another_draft(watched: bool) -> None:
     models = fake(a=Model(seconds=0.0001))
     models.rest["a"].clear()
     answer = await routed(models, held(k=2), EventLog() if watched else None, shares=Shares(grace_s=0.001))
@@ -230,7 +230,7 @@ async def test_a_ceiling_that_pays_for_no_held_calls_cuts_them() -> None:
 
 @pytest.mark.parametrize("ceiling", range(60, 240, 7))
 @pytest.mark.parametrize("k", [1, 2, 3])
-async def test_no_ceiling_is_passed_by_held_calls(ceiling: int, k: int) -> None:
+async def test_held_calls_stay_below_the_ceiling(ceiling: int, k: int) -> None:
     answer = await routed(fake(a=Model(hidden=1)), pay(ceiling, k=k))
     assert 0 < answer.ledger.cost_nanousd <= ceiling
 

@@ -97,7 +97,9 @@ def test_a_policy_can_force_either_way(hold: Hold.ValueType, tokens: int) -> Non
         pytest.param(candidate(written=0), 600, OUTPUT - BOOT, id="tokens cost nothing"),
     ],
 )
-def test_as_many_tokens_as_a_second_call_costs(asked: RouteCandidate, prompt_tokens: int, tokens: int) -> None:
+def test_a_call_is_held_for_the_tokens_that_a_second_call_costs(
+    asked: RouteCandidate, prompt_tokens: int, tokens: int
+) -> None:
     # Half of them go on, so that a second call and a loss are equally likely.
     assert held_tokens(asked, prompt_tokens, times=times_with(pace=1.0)) == tokens
 
@@ -105,7 +107,7 @@ def test_as_many_tokens_as_a_second_call_costs(asked: RouteCandidate, prompt_tok
 @pytest.mark.parametrize(
     ("of", "k", "shortlist", "tokens"), [(4, 1, 0, 200), (4, 3, 0, 990), (8, 1, 2, 600), (2, 2, 0, 990), (1, 2, 0, 990)]
 )
-def test_who_is_likely_to_go_on_is_held_longer(of: int, k: int, shortlist: int, tokens: int) -> None:
+def test_a_candidate_that_is_likely_to_go_on_is_held_longer(of: int, k: int, shortlist: int, tokens: int) -> None:
     assert held_tokens(candidate(), of=of, k=k, shortlist=shortlist, times=times_with(pace=1.0)) == tokens
 
 
@@ -122,7 +124,7 @@ def test_a_judge_takes_longer() -> None:
     assert held_tokens(candidate(written=6), 600, selector=SELECTOR_STRATEGY_LLM) == 0
 
 
-def test_what_a_second_call_finds_in_the_cache_makes_it_cheaper() -> None:
+def test_a_cached_prompt_makes_a_second_call_cheaper() -> None:
     times = times_with(pace=1.0)
     for _ in range(200):
         times.note_second_call("a", Usage(input_tokens=100, cached_input_tokens=50))
@@ -145,7 +147,7 @@ def test_times_follow_what_is_observed() -> None:
     assert times.overshoot_tokens("b", SELECTOR_STRATEGY_CONSENSUS) == 30.0
 
 
-def test_who_was_chosen_before_is_likely_to_go_on_and_who_was_not_is_not() -> None:
+def test_earlier_choices_predict_which_candidate_goes_on() -> None:
     times = times_with(pace=1.0)
     assert held_tokens(candidate(written=2), times=times) == 300
     for _ in range(100):
@@ -177,7 +179,7 @@ def test_the_first_choices_say_little() -> None:
         pytest.param(1, OUTPUT, HOLD_NEVER, False, OUTPUT, id="but nothing is written twice"),
     ],
 )
-def test_no_boot_after_which_there_is_nothing_to_decide(
+def test_a_boot_with_nothing_to_decide_is_left_out(
     of: int, output: int, hold: Hold.ValueType, can_continue: bool, boot: int
 ) -> None:
     asked = [replace(candidate(can_continue=can_continue), output_tokens=output)] * of

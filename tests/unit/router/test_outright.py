@@ -73,7 +73,7 @@ async def test_the_best_ranked_answer_is_given() -> None:
     assert list(answer.selection.chosen) == ["b", "a"]
 
 
-async def test_what_was_not_done_is_told_in_sentences() -> None:
+async def test_steps_not_taken_are_explained_in_sentences() -> None:
     selection = (await route(fake(), knowing())).selection
     assert selection.instead.candidate == "b"
     assert selection.instead.explanation == ("b would have cost as much and was expected to be 0.100 worse")
@@ -100,7 +100,7 @@ async def test_a_larger_worth_asks_more(worth: int, asked: list[str]) -> None:
     assert not models.asked(STAGE_BOOT)
 
 
-async def test_at_most_k_are_asked() -> None:
+async def test_a_route_asks_at_most_k_candidates() -> None:
     models = fake()
     answer = await route(models, knowing(), worth_nanousd=10**6, k=2)
     assert models.asked(STAGE_COMPLETE) == ["a", "b"]
@@ -144,7 +144,7 @@ async def test_a_further_call_that_fails_is_out_and_the_next_one_is_weighed() ->
     assert answer.text == "a says so "
 
 
-async def test_if_all_fail_the_error_names_each() -> None:
+async def test_the_error_names_each_candidate_if_all_fail() -> None:
     broken = Model(fails={STAGE_COMPLETE: failure()})
     with pytest.raises(ServiceError) as caught:
         await route(fake(a=broken, b=broken, c=broken), knowing())
@@ -233,7 +233,7 @@ async def test_the_ceiling_is_never_passed_and_the_best_plan_is_made_with_what_i
     assert not answer.degraded
 
 
-async def test_of_an_answer_that_nothing_pays_for_a_part_is_bought() -> None:
+async def test_the_budget_buys_a_part_of_an_answer_that_it_does_not_cover() -> None:
     pool = snapshot(*(pool_candidate(name, price=1, written=10**7) for name in NAMES))
     models = FakeModels(pool, **{name: Model() for name in NAMES})
     answer = await route(models, knowing(), max_cost_nanousd=31)
@@ -289,7 +289,7 @@ async def asked(steps: Sequence[tuple[float, float, int]], worth: int) -> list[s
 
 
 @given(THREE_STEPS, ANY_MONEY, ANY_MONEY)
-async def test_no_number_overflows_and_a_larger_worth_asks_no_fewer_after_the_same_first(
+async def test_numbers_do_not_overflow_and_a_larger_worth_asks_no_fewer(
     steps: Sequence[tuple[float, float, int]], one: int, other: int
 ) -> None:
     small, large = [await asked(steps, worth) for worth in sorted((one, other))]
@@ -297,7 +297,7 @@ async def test_no_number_overflows_and_a_larger_worth_asks_no_fewer_after_the_sa
 
 
 @given(THREE_STEPS, ANY_MONEY, st.lists(st.integers(10**6, 10**15), min_size=3, max_size=3), st.integers(0, 10**12))
-async def test_whatever_the_prices_the_ceiling_is_not_passed(
+async def test_the_ceiling_holds_at_any_prices(
     steps: Sequence[tuple[float, float, int]], worth: int, prices: Sequence[int], more: int
 ) -> None:
     pool = snapshot(*(pool_candidate(name, price=price) for name, price in zip(NAMES, prices, strict=True)))
@@ -330,7 +330,7 @@ async def test_one_that_falls_far_behind_its_pace_beside_an_answer_is_not_waited
     assert models.cancelled == ["b"]
 
 
-async def test_what_an_answer_that_was_cut_thought_is_not_what_whole_ones_think() -> None:
+async def test_reasoning_of_a_cut_answer_is_not_learnt_as_that_of_whole_ones() -> None:
     selector = knowing()
     made = router(fake(a=Model(words=("on ",) * 20, hidden=3)), selector)
     for _ in range(2):

@@ -132,7 +132,7 @@ async def test_a_deadline_without_anybody_ends_the_wait_where_others_stand_by(st
     wait.close()
 
 
-async def test_those_who_join_and_hang_leave_time_for_the_next() -> None:
+async def test_candidates_that_join_and_hang_leave_time_for_the_next() -> None:
     wait = QuorumWait(1, 0.75, 3600.0, long(), standing_by=True)
     wait.failed()
     await wait.wait()
@@ -149,7 +149,7 @@ async def test_those_who_join_and_hang_leave_time_for_the_next() -> None:
 
 
 @pytest.mark.parametrize("joining", [0, 2])
-async def test_those_who_join_are_waited_for(joining: int) -> None:
+async def test_the_wait_covers_candidates_that_join(joining: int) -> None:
     wait = QuorumWait(1, 0.75, 3600.0, long(), standing_by=True)
     wait.failed()
     await wait.wait()
@@ -208,7 +208,7 @@ async def test_a_deadline_that_strikes_after_they_joined_is_waited_out() -> None
     wait.close()
 
 
-async def test_after_the_deadline_a_failure_does_not_end_the_wait_for_the_first_that_delivers() -> None:
+async def test_a_failure_after_the_deadline_does_not_end_the_wait_for_the_first_delivery() -> None:
     wait = QuorumWait(3, 1.0, 0.0, Deadline.after(0.0))
     waiting = asyncio.ensure_future(wait.wait())
     later = asyncio.Event()

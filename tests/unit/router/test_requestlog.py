@@ -87,7 +87,7 @@ async def test_people_read_a_sentence(capsys: pytest.CaptureFixture[str]) -> Non
     assert "[trace " in line
 
 
-async def test_nothing_is_written_below_the_level(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_log_writes_nothing_below_the_level(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("router", ServiceSettings())
     logging.getLogger().setLevel(logging.WARNING)
     await routing().route(prompt(), soon(), Events())

@@ -219,7 +219,7 @@ def models_of(draw: st.DrawFn) -> FakeModels:
     partials=st.booleans(),
     breaks=st.none() | st.integers(0, 2),
 )
-def test_what_holds_on_every_route(
+def test_invariants_of_every_route(
     models: FakeModels,
     scores: list[float],
     agreement: float,

@@ -81,7 +81,7 @@ async def test_the_judge_goes_with_an_llm() -> None:
         (deadline_exceeded("too late"), DEGRADED_REASON_SELECTOR_SLOW),
     ],
 )
-async def test_without_a_selector_priors_rank_and_the_answer_says_so(
+async def test_priors_rank_without_a_selector_and_the_answer_says_so(
     error: ServiceError, reason: DegradedReason.ValueType
 ) -> None:
     selector = FakeSelector()
@@ -139,7 +139,7 @@ async def test_a_judge_that_the_ceiling_does_not_pay_for_is_left_out() -> None:
     ("reason", "kept"),
     [(ERROR_REASON_DEADLINE_EXCEEDED, True), (ERROR_REASON_CANCELLED, True), (ERROR_REASON_INTERNAL, False)],
 )
-async def test_what_a_judge_that_was_cut_off_may_have_cost_stays_set_aside(
+async def test_the_possible_cost_of_a_judge_that_was_cut_off_stays_reserved(
     reason: ErrorReason.ValueType, kept: bool
 ) -> None:
     selector = FakeSelector()

@@ -102,7 +102,7 @@ def test_maxima_are_none_unless_they_are_set() -> None:
         ([*REQUIRED, "--worth", "1e7"], "worth"),
     ],
 )
-def test_what_is_wrong_is_named(flags: list[str], key: str) -> None:
+def test_a_wrong_setting_is_named(flags: list[str], key: str) -> None:
     with pytest.raises(InvalidSettingError, match=f"setting {key} "):
         read(RouterSettings, flags, {})
 

@@ -1,4 +1,4 @@
-"""Who boots: the best for the prompt, now and then another, and the ledger says who was not asked and why."""
+"""The shortlist: the best for the prompt boot, now and then another one; the ledger says which do not, and why."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def test_the_best_for_the_prompt_boot() -> None:
 
 
 @pytest.mark.parametrize("most", [0, 4, 9])
-async def test_nobody_is_asked_where_all_boot(most: int) -> None:
+async def test_the_selector_makes_no_shortlist_if_all_boot(most: int) -> None:
     models, selector = fake(), FakeSelector(SCORES)
     answer = await route(models, selector, shortlist=most)
     assert models.asked(STAGE_BOOT) == ["a", "b", "c", "d"]

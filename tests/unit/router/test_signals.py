@@ -79,7 +79,7 @@ def beside(names: str, strategy: SelectorStrategy.ValueType = CONSENSUS, boot_to
     return frozenset(names), strategy, boot_tokens
 
 
-def test_who_is_compared_under_other_terms_is_in_other_company() -> None:
+def test_candidates_compared_under_other_terms_have_other_peers() -> None:
     entries = [call("a"), call("b")]
     seen = signals_of(entries, [booted("a")], chose("a", strategy=SELECTOR_STRATEGY_LLM), {}, boot_tokens=7)
     assert {name: each.cohort for name, each in seen.items()} == {
@@ -107,7 +107,7 @@ def test_a_route_shows_how_each_candidate_did() -> None:
     }
 
 
-def test_who_is_late_is_slow_and_who_times_out_may_have_failed_too() -> None:
+def test_a_late_candidate_is_slow_and_a_timeout_may_be_a_failure_too() -> None:
     entries = [
         call("a"),
         call("b"),
@@ -180,7 +180,7 @@ def test_a_score_without_a_judgement_says_nothing(
         (ERROR_REASON_OVERLOADED, False),
     ],
 )
-def test_what_lies_in_the_request_says_nothing_of_the_candidate(
+def test_a_failure_caused_by_the_request_says_nothing_of_the_candidate(
     reason: ErrorReason.ValueType, its_own: bool, stage: Stage.ValueType
 ) -> None:
     entries = [call("a"), call("b"), call("b", stage=stage, failure=reason)]
@@ -200,7 +200,7 @@ def test_what_lies_in_the_request_says_nothing_of_the_candidate(
         (FINISH_REASON_CONTENT_FILTER, False, False),
     ],
 )
-def test_nothing_is_a_failure_where_neither_a_filter_nor_a_stop_text_explains_it(
+def test_an_empty_text_is_a_failure_unless_a_filter_or_a_stop_text_explains_it(
     finish: FinishReason.ValueType, stops: bool, its_own: bool
 ) -> None:
     nothing = call("b", failure=ERROR_REASON_EMPTY_OUTPUT)
@@ -213,12 +213,12 @@ def test_nothing_is_a_failure_where_neither_a_filter_nor_a_stop_text_explains_it
 
 
 @pytest.mark.parametrize("finish", [FINISH_REASON_CONTENT_FILTER, FINISH_REASON_UNKNOWN])
-def test_what_was_withheld_agrees_with_nothing_and_contradicts_nothing(finish: FinishReason.ValueType) -> None:
+def test_a_withheld_text_neither_agrees_nor_contradicts(finish: FinishReason.ValueType) -> None:
     given = Answer(text="The capital is Paris", candidates=["b"], finish_reason=FINISH_REASON_STOP)
     assert agreement_with(booted("a", "I", finish), given, Policy()) is None
 
 
-def test_where_most_fail_no_candidate_is_to_blame() -> None:
+def test_a_failure_of_most_candidates_blames_none() -> None:
     entries = [call("a"), *(call(name, failure=ERROR_REASON_UPSTREAM_ERROR) for name in "bc")]
     seen = signals_of(entries, [booted("a")], chose("a"), {})
     assert seen == {

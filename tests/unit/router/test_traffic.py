@@ -199,7 +199,7 @@ def test_a_candidate_that_leaves_the_pool_takes_its_drift_with_it() -> None:
     assert heard[1:] == [("b", "")]
 
 
-def test_what_the_pool_says_is_obeyed() -> None:
+def test_the_states_of_the_pool_are_obeyed() -> None:
     random = Random(1)
     watched = settled(random)
     drive(watched, 500, random, {"b": BAD["calls failed"]})
@@ -249,7 +249,7 @@ def equals(
         watched.note(seen)
 
 
-def test_who_is_chosen_among_equals_is_no_drift() -> None:
+def test_a_choice_among_equals_is_no_drift() -> None:
     """Rivals that leave and return, other policies and a selector that fails make no candidate look worse."""
     watched = traffic(POOL, RULES)
     for asked, k, strategy in (

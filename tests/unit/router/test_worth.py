@@ -26,7 +26,7 @@ from tests.unit.router.eventlog import EventLog
 from tests.unit.router.fakes import FakeModels, FakeSelector, Model
 
 
-async def test_without_gains_there_is_a_boot_stage_and_the_answer_says_so() -> None:
+async def test_unknown_gains_lead_to_a_boot_stage_and_the_answer_says_so() -> None:
     models, selector = fake(), FakeSelector()
     answer = await route(models, selector)
     assert models.asked(STAGE_BOOT) == ["a", "b", "c"]

@@ -55,7 +55,7 @@ def test_a_short_conversation_is_whole() -> None:
     ]
 
 
-def test_nothing_is_captured_unless_it_is_wanted() -> None:
+def test_text_is_not_captured_by_default() -> None:
     assert not captured(NOTHING, [ChatMessage(role=ROLE_USER, content="Why?")], "", "So.").attributes
     # A span that is not recorded costs no JSON.
     TextCapture(10).asked(INVALID_SPAN, [])
@@ -67,7 +67,7 @@ def test_nothing_is_captured_unless_it_is_wanted() -> None:
     answer=st.text(max_size=50),
     most=st.integers(1, 60),
 )
-def test_no_more_than_the_limit_is_captured(contents: list[str], lead: str, answer: str, most: int) -> None:
+def test_captured_text_stays_within_the_limit(contents: list[str], lead: str, answer: str, most: int) -> None:
     messages = [ChatMessage(role=ROLE_USER, content=content) for content in contents]
     span = captured(TextCapture(most), messages, lead, answer)
     asked = [text.removeprefix("…") for text in texts(span, names.GEN_AI_INPUT_MESSAGES)]

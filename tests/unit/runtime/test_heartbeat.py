@@ -31,7 +31,7 @@ async def test_events_come_in_their_order_and_signs_only_while_they_are_late() -
     assert got[2:9] == [""] * 7
 
 
-async def test_without_a_wait_there_is_no_sign() -> None:
+async def test_events_without_a_wait_have_no_heartbeat() -> None:
     async def events() -> AsyncGenerator[int, None]:
         for number in range(100):
             await asyncio.sleep(0)
@@ -93,7 +93,7 @@ async def test_a_reader_that_is_cancelled_cancels_the_events() -> None:
     assert ended.is_set()
 
 
-async def test_what_is_open_over_several_events_is_closed_in_its_context() -> None:
+async def test_a_context_variable_set_over_several_events_is_reset_in_its_context() -> None:
     async def events() -> AsyncGenerator[str, None]:
         token = OPEN.set("open")
         try:

@@ -25,6 +25,6 @@ def test_every_name_has_a_sentence() -> None:
     assert [name for name, sentence in sentences.items() if not sentence.endswith(".")] == []
 
 
-def test_no_two_names_are_the_same() -> None:
+def test_names_are_unique() -> None:
     values = [value for name, value in vars(names).items() if name.isupper()]
     assert len(values) == len(set(values))

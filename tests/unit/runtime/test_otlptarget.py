@@ -112,7 +112,7 @@ def test_authorities_of_the_receiver_are_a_file(tmp_path: Path) -> None:
         ({ALL: "http://c:9", PROTOCOL: "http"}, "give grpc or http/protobuf"),
     ],
 )  # fmt: skip
-def test_what_cannot_work_is_refused_in_words(environment: dict[str, str], said: str) -> None:
+def test_an_endpoint_that_cannot_work_is_refused_in_words(environment: dict[str, str], said: str) -> None:
     with pytest.raises(TargetError, match=said):
         target("traces", None, None, environment)
 

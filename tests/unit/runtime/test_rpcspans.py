@@ -102,9 +102,7 @@ def test_a_call_that_fails_says_how(kept: Kept, error: BaseException, status: st
     ],
     ids=["the caller's fault", "the server's fault"],
 )
-def test_what_is_the_caller_s_fault_is_no_error_of_the_server(
-    kept: Kept, error: ServiceError, status: StatusCode
-) -> None:
+def test_a_caller_s_fault_is_no_error_of_the_server(kept: Kept, error: ServiceError, status: StatusCode) -> None:
     def serve(call: ServerCall, telemetry: Telemetry) -> None:
         call.failed(error)
         # What always comes after it does not end the span again.

@@ -75,7 +75,7 @@ def test_long_messages_are_shortened_so_that_the_status_fits_the_metadata() -> N
     assert len(to_status(error).SerializeToString()) < 8192
 
 
-def test_of_many_violations_the_first_are_named() -> None:
+def test_the_first_of_many_violations_are_named() -> None:
     found = [Violation(f"prompt.messages[{number}].content", "不" * 1000) for number in range(1000)]
     error = ServiceError(Code.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_REQUEST, "不" * 1000, violations=found)
     status = to_status(error)

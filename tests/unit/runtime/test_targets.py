@@ -25,7 +25,7 @@ ELSEWHERE = f"{ADAPTER_ADDRESS}  dns:///elsewhere:* unix:/run/*.sock ipv4:10.0.0
         ("unix:/run/{name}/{name}.sock", "a-1", "unix:/run/a-1/a-1.sock"),
     ],
 )
-def test_what_fits_is_allowed(templates: str, candidate: str, address: str) -> None:
+def test_a_target_of_the_templates_is_allowed(templates: str, candidate: str, address: str) -> None:
     AllowedTargets(templates).check(ModelTarget(candidate=candidate, address=address), "judge")
 
 
@@ -48,7 +48,7 @@ def test_what_fits_is_allowed(templates: str, candidate: str, address: str) -> N
         (ELSEWHERE, "fast", "ipv4:10.0.0.1:1"),
     ],
 )
-def test_what_does_not_fit_is_bad_input(templates: str, candidate: str, address: str) -> None:
+def test_another_target_is_bad_input(templates: str, candidate: str, address: str) -> None:
     with pytest.raises(ServiceError) as caught:
         AllowedTargets(templates).check(ModelTarget(candidate=candidate, address=address), "judge")
     assert caught.value.code == Code.INVALID_ARGUMENT
@@ -56,7 +56,7 @@ def test_what_does_not_fit_is_bad_input(templates: str, candidate: str, address:
 
 
 @given(st.text(), st.text())
-def test_no_name_makes_another_host_of_a_template(candidate: str, address: str) -> None:
+def test_a_name_cannot_change_the_host_of_a_template(candidate: str, address: str) -> None:
     allowed = AllowedTargets(ADAPTER_ADDRESS)
     for tried in (address, ADAPTER_ADDRESS.replace("{name}", candidate)):
         try:

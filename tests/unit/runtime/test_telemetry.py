@@ -26,7 +26,7 @@ def test_a_span_that_is_not_recorded_has_none() -> None:
 
 
 @pytest.mark.parametrize("reference", ["", "-", f"{1:032x}-{1:016x}-01", f"{1:032X}-{10:016X}", "x" * 49])
-def test_what_is_no_reference_links_to_nothing(reference: str) -> None:
+def test_an_invalid_reference_links_to_nothing(reference: str) -> None:
     assert link_to(reference) == []
 
 
@@ -76,7 +76,7 @@ def test_the_ratio_decides_where_the_caller_has_not() -> None:
         ("parentbased_traceidratio", "1", None, 200),
     ],
 )
-def test_without_a_ratio_the_standard_variable_names_the_sampler(
+def test_the_standard_variable_names_the_sampler_without_a_ratio(
     monkeypatch: pytest.MonkeyPatch, sampler: str, argument: str, flags: str | None, count: int
 ) -> None:
     if sampler:
@@ -93,13 +93,13 @@ def test_a_caller_decides_for_its_trace(flags: str, count: int, ratio: float) ->
     assert recorded(ratio, called(flags)) == count
 
 
-def test_without_a_processor_a_request_has_a_trace_id_and_is_not_recorded() -> None:
+def test_a_request_without_a_processor_has_a_trace_id_and_is_not_recorded() -> None:
     span = Telemetry("test", None).tracer.start_span("request")
     assert not span.is_recording()
     assert span.get_span_context().trace_id
 
 
-def test_what_a_pod_says_of_itself_is_on_every_span(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pod_s_resource_is_on_every_span(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "k8s.pod.name=router-1,k8s.namespace.name=prod,service.name=other")
     kept = Kept()
     telemetry = Telemetry("lightrouter-router", kept)

@@ -27,7 +27,7 @@ def test_a_cut_text_and_its_rest_are_the_whole_text_and_have_its_tokens(text: st
 
 
 @given(TEXT)
-def test_no_character_is_outside_a_token(text: str) -> None:
+def test_every_character_is_in_a_token(text: str) -> None:
     assert cut(text, count(text)) == text
     assert count(text) <= len(text)
 
@@ -69,7 +69,7 @@ def test_estimates_are_among_those_of_real_vocabularies(text: str, fewest: int, 
 
 
 @given(TEXT)
-def test_no_text_has_more_tokens_than_bytes(text: str) -> None:
+def test_a_text_has_at_most_a_token_for_each_byte(text: str) -> None:
     assert count(text) <= most_tokens(text) == len(text.encode())
 
 

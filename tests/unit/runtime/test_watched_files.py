@@ -72,7 +72,7 @@ def test_each_of_the_files_counts_and_so_does_its_end(path: Path, tmp_path: Path
     assert read == ["one", "one", "nothing"]
 
 
-def test_within_the_recheck_time_nothing_is_looked_at(path: Path) -> None:
+def test_files_are_not_checked_within_the_recheck_time(path: Path) -> None:
     watched = WatchedFiles("words", [path], reader(path, []), recheck_seconds=3600.0)
     path.unlink()
     assert watched.current() == "one"

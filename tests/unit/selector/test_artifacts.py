@@ -65,7 +65,7 @@ async def test_files_may_come_in_any_order(tmp_path: Path) -> None:
         await until(lambda: candidate(artifacts) == "b")
 
 
-async def test_what_comes_after_the_manifest_is_seen_too(tmp_path: Path) -> None:
+async def test_a_change_after_the_manifest_is_seen(tmp_path: Path) -> None:
     write(tmp_path / "made", "b")
     write(tmp_path / "used", "a")
     artifacts = ArtifactFolder(tmp_path / "used")

@@ -170,7 +170,7 @@ async def test_a_stranger_among_known_ones_is_weighed_by_its_prior() -> None:
         (["strong", "weak"], KNOWING, None),
     ],
 )
-async def test_without_gains_or_worth_there_are_no_actions(
+async def test_a_ranking_without_gains_or_worth_has_no_actions(
     names: Sequence[str], known: Model | None, worth: int | None
 ) -> None:
     ranked = await shortlist(*map(candidate, names), worth=worth, known=known)
@@ -205,7 +205,7 @@ ANY = st.integers(0, MOST)
 
 
 @given(ANY, ANY, ANY, st.floats(0, 1e9), ANY, ANY, ANY, ANY)
-def test_no_number_overflows(
+def test_numbers_do_not_overflow(
     read: int, cached: int, most: int, reasoning: float, fresh: int, cheap: int, out: int, worth: int
 ) -> None:
     prices = Prices(

@@ -201,9 +201,7 @@ NOTHING = [
 @pytest.mark.parametrize("nothing", NOTHING)
 @pytest.mark.parametrize("strategy", [CONSENSUS, LEARNED])
 @pytest.mark.parametrize("complete", [True, False])
-async def test_who_answers_nothing_ranks_behind_who_answers(
-    nothing: str, strategy: SelectorStrategy.ValueType, complete: bool
-) -> None:
+async def test_evasions_rank_behind_answers(nothing: str, strategy: SelectorStrategy.ValueType, complete: bool) -> None:
     asked = request(
         *(partial(name, nothing, 1.0, complete=complete) for name in "abc"),
         partial("x", "It comes to four apples.", 0.0, complete=True),
@@ -227,7 +225,7 @@ async def test_others_do_not_agree_on_the_refusal_that_leads() -> None:
 
 
 @pytest.mark.parametrize("nothing", NOTHING)
-async def test_where_nobody_answers_all_are_compared(nothing: str) -> None:
+async def test_all_texts_are_compared_if_none_answers(nothing: str) -> None:
     asked = request(*(partial(name, nothing, complete=True) for name in "abc"), strategy=CONSENSUS)
     asked.messages[0].content = "What is the sum of two and two apples?"
     response = await select(asked)
@@ -300,7 +298,7 @@ async def test_learned_ranks_by_what_it_knows_of_a_model() -> None:
     assert not second.HasField("expected_tokens")
 
 
-async def test_without_an_artifact_consensus_ranks_and_it_is_said_so() -> None:
+async def test_consensus_ranks_without_an_artifact_and_the_response_says_so() -> None:
     response = await select(request(partial("a", "x", 0.1), partial("b", "y", 0.9), strategy=LEARNED))
     assert response.strategy == CONSENSUS
     assert [one.reason for one in response.degraded] == [DegradedReason.DEGRADED_REASON_ARTIFACT_MISSING]

@@ -67,7 +67,7 @@ def test_a_verdict_is_read_with_anything_around_it(reply: str) -> None:
         ("[[{" * 3_000 + "}]]" * 3_000, "broken|lacks"),
     ],
 )
-def test_what_is_no_verdict_says_why(reply: str, why: str) -> None:
+def test_an_unreadable_verdict_says_why(reply: str, why: str) -> None:
     with pytest.raises(UnreadableError, match=why):
         parse(reply, ["A", "B"])
 

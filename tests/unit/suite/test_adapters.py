@@ -87,7 +87,7 @@ async def test_a_watch_tells_when_the_circuit_opens() -> None:
     await adapters.finish()
 
 
-async def test_nobody_watches_a_candidate_that_is_not_here() -> None:
+async def test_a_candidate_that_is_not_here_has_no_watch() -> None:
     with pytest.raises(ServiceError, match="no adapter of a"):
         await anext(Adapters(picky).states("a"))
 

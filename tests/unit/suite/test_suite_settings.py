@@ -51,7 +51,7 @@ def test_each_service_gets_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (aggregator.synthesis_limits.stall_seconds, aggregator.agreement) == (7, 0.6)
 
 
-def test_with_resources_the_pool_file_is_the_adapters() -> None:
+def test_the_pool_file_is_for_the_adapters_if_there_are_resources() -> None:
     settings = read([*POOL, "--pool-source", "kubernetes", "--namespace", "team", "--judge", "a"], {})
     router = settings.router_settings
     assert (settings.pool, router.pool) == (Path("pool.yaml"), None)

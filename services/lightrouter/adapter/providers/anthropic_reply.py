@@ -138,7 +138,7 @@ class AnthropicReply:
             self._info.state = state(API, self._entry, text, calls, blocks)
 
     def _begun(self, index: int, block: object) -> TextDelta:
-        """Takes the begin of a block, or a whole one; returns its text."""
+        """Takes the start of a block, or a whole block; returns its text."""
         if not isinstance(block, dict):
             raise faults.malformed("a block that is no object")
         kind = block.get("type")

@@ -164,7 +164,7 @@ def _declaration(tool: Tool) -> Block:
 
 
 def _add(extra: Mapping[str, object], body: dict[str, object]) -> None:
-    """Adds the entry's own members to `body`, those of an object beside the ones that it has."""
+    """Adds the entry's own members to `body`, and merges members of objects."""
     for name, value in extra.items():
         known = body.get(name)
         body[name] = {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value

@@ -159,7 +159,7 @@ def _index(candidate: Mapping[str, object]) -> int:
 
 
 def _sum(one: object, other: object) -> object:
-    """Returns the sum of two counts; one that is missing counts nothing, one that is no number stays for the check."""
+    """Returns the sum of two counts; a missing one is 0, and one that is no number stays for the check."""
     if one is None or other is None:
         return one if other is None else other
     return one + other if isinstance(one, int) and isinstance(other, int) else one

@@ -112,7 +112,7 @@ def note_text(delta: TextDelta, meant: FinishReason.ValueType, info: ReplyInfo) 
 def begin_call(
     info: ReplyInfo, index: int, name: object, identity: object, arguments: str, *, offered: bool
 ) -> ToolCallDelta | None:
-    """Returns the begin of the tool call at `index`; None if no tools were `offered`: the text is not whole then.
+    """Returns the start of the tool call at `index`; None if no tools were `offered`: the text is not whole then.
 
     `identity` is the provider's id, if it gives one.
 

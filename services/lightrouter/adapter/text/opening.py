@@ -27,12 +27,14 @@ _VARIED: Final = 4
 _SHORT_WORD: Final = re.compile(r"[A-Z][a-z]{1,2}[.!]?")
 # The last word with its combining accents, and the mark before it in an identifier or a path.
 _LAST_WORD: Final = re.compile(r"([./\\$@#]?)([\w\u0300-\u036f]+)$")
+# A choice: no word of a dictionary is as long.
 _LONGEST_WORD: Final = 64
 # A new sentence, heading or bold print: no text continues so directly after a letter, without a space.
 _NEW_SENTENCE: Final = re.compile(
     r"(?:[A-Z][a-z]+|I|A)(?:['\u2019][a-z]+)?[,:;!]?\s+[\"\u201c(*_]*[A-Za-zÀ-ÿ]"
     r"|[A-Z][a-z]+[.!]?\s*\Z|#{1,6} \S|\*\*[A-Z]"
 )
+# Choices: the characters of a reply that is one word, after which it is a new text; and those of a prefill to compare.
 _ENOUGH_CHARACTERS: Final = 40
 _MOST_COMPARED: Final = 400
 

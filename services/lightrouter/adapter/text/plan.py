@@ -14,7 +14,7 @@ from lightrouter.adapter.text.opening import Opening, PrefillUse
 from lightrouter.adapter.text.reasoning import ThinkSplitter
 from lightrouter.adapter.text.transcript import Transcript
 from lightrouter.pool.choices import AbilityName, ContinuationStyle, Thinking
-from lightrouter.pool.schema import CandidateEntry
+from lightrouter.pool.schema import REPLAY, CandidateEntry
 from lightrouter.runtime.messages import text_of
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import Generation
@@ -96,6 +96,7 @@ def make_plan(
     trusted = (
         continues_prefills
         or entry.continuation is ContinuationStyle.RAW
+        or entry.provider == REPLAY
         or AbilityName.PREFILL in (entry.abilities or ())
     )
     can_go_on &= trusted or not generation.output.tools

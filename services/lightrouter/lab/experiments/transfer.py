@@ -28,6 +28,7 @@ from lightrouter.v1.candidate_pb2 import Evaluation
 
 # A choice: subjects of MMLU-Pro that take reasoning rather than knowledge.
 _REASONING: Final = frozenset({"math", "physics", "chemistry", "engineering", "computer science"})
+# Choices: fewer prompts show no difference; the prompts with which a new candidate is calibrated.
 _LEAST_HELD: Final = 10
 _CALIBRATION: Final = (0, 20, 50, 200)
 # Number of calibration prompts in the findings.

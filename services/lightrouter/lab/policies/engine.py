@@ -15,26 +15,19 @@ from functools import cache
 from types import MappingProxyType
 from typing import Final
 
-from opentelemetry.metrics import NoOpMeter
-from opentelemetry.trace import NoOpTracer
-
-from lightrouter.adapter.credentials import credentials
+from lightrouter.adapter.assemble import build_engine
 from lightrouter.adapter.engine import Engine as Adapter
-from lightrouter.adapter.provider_state import ProviderState
-from lightrouter.adapter.providers import PROVIDERS
-from lightrouter.adapter.providers.provider import Provider
 from lightrouter.adapter.providers.replay import Replay
-from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.aggregator.assemble import build_aggregator
 from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.learned import artifact
 from lightrouter.pool.schema import REPLAY, CandidateEntry, PublicPool
 from lightrouter.recording.playback import Playback
 from lightrouter.recording.recording import RecordedPrompt, Recording
+from lightrouter.router.assemble import Services, build_router
 from lightrouter.router.events import Events
 from lightrouter.router.pool.snapshot import PoolSnapshot
 from lightrouter.router.pool.traffic import TrafficMonitor
-from lightrouter.router.route import Router
 from lightrouter.router.rules import Defaults, DriftRules
 from lightrouter.router.settings import RouterSettings
 from lightrouter.runtime.deadline import Deadline
@@ -136,13 +129,14 @@ class Engine:
         """The router's view of its candidates."""
         # The seed is fixed, so that exploration and with it the experiment are repeatable.
         chance = random.Random(0)  # noqa: S311 - chance, no secret
-        self._router = Router(
-            traffic=self.traffic,
-            models=models,
-            selector=DirectSelector(calls, selector(models)),
-            aggregator=DirectAggregator(calls, build_aggregator(AggregatorSettings.model_construct(), models)),
-            defaults=defaults or RouterSettings.model_construct().defaults,
-            new_seed=lambda: chance.randrange(_SEEDS),
+        services = Services(
+            models,
+            DirectSelector(calls, selector(models)),
+            DirectAggregator(calls, build_aggregator(AggregatorSettings.model_construct(), models)),
+        )
+        defaults = defaults or RouterSettings.model_construct().defaults
+        self._router = build_router(
+            services, self.traffic, defaults, new_seed=lambda: chance.randrange(_SEEDS), circuits=False
         )
 
     async def route(self, prompt: Prompt | RecordedPrompt, policy: Policy | None = None) -> Answer:
@@ -189,11 +183,6 @@ async def answers(engine: Engine, prompts: Iterable[RecordedPrompt], policy: Pol
 
 
 def _adapter(entry: CandidateEntry, recording: Recording) -> Adapter:
-    provider_state = ProviderState.new(entry)
-    return Adapter(entry, _provider(entry, recording), provider_state, NoOpTracer(), CallMetrics(NoOpMeter("lab")))
-
-
-def _provider(entry: CandidateEntry, recording: Recording) -> Provider:
     if entry.provider == REPLAY:
-        return Replay(entry, Playback(recording, entry.model))
-    return PROVIDERS[entry.provider](entry, credentials(entry.api_key_env, entry.api_key_file))
+        return build_engine(entry, Replay(entry, Playback(recording, entry.model)))
+    return build_engine(entry)

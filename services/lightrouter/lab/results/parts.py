@@ -18,6 +18,7 @@ from lightrouter.runtime import files
 
 _SETTINGS = "lightrouter-run.json"
 """Marks a folder of parts as one of this program; only a marked folder is ever emptied."""
+# A choice: below the 255 bytes of a file name.
 _LONGEST_NAME = 100
 _INDIFFERENT = frozenset({"command", "out", "resume"})
 

@@ -93,7 +93,7 @@ class Change(Enum):
 class Figure:
     """One figure of a candidate: 0 is best, 1 is worst.
 
-    The border between history and drift is the upper end of what the history lets expect, plus a tolerance. A figure
+    The border between history and drift is the upper end of what the history predicts, plus a tolerance. A figure
     has drifted when it is credibly above the border, and has returned when it is credibly below.
 
     Attributes:

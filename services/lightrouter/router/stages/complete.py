@@ -24,7 +24,7 @@ from lightrouter.v1.chat_pb2 import FinishReason, ToolCall
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_STRAGGLER
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COMPLETION_FAILED, DEGRADED_REASON_COST_CEILING
 
-# A choice: while there is another draft, a completion may take this many times what its boot lets expect.
+# A choice: while there is another draft, a completion may take this many times the time that its boot predicts.
 _OVERTIME_FACTOR: Final = 2.0
 
 
@@ -186,7 +186,7 @@ class _Completion:
                 self._bound_calls()
                 await call.generate(self._deadline())
         except TimeoutError:
-            message = f"another draft was there, and {name} took much longer than its boot let expect"
+            message = f"another draft was there, and {name} took much longer than its boot predicts"
             raise ServiceError(Code.CANCELLED, ERROR_REASON_STRAGGLER, message) from None
         finally:
             self._timeouts.pop(name, None)

@@ -18,10 +18,11 @@ from lightrouter.router.context import BootRanking, RouteContext
 from lightrouter.router.stages.complete import complete, scores_of
 from lightrouter.router.stages.decide import finished_of, selection_of
 from lightrouter.router.stages.explain import further, instead, why_not
-from lightrouter.router.stages.plan import MOST_NANOUSD, Step, pays, steps_of
+from lightrouter.router.stages.plan import Step, pays, steps_of
 from lightrouter.router.stages.select import prior
 from lightrouter.router.stages.streaming import StreamedAnswer, stream_completion
 from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.ledger import MOST_NANOUSD
 from lightrouter.runtime.rpc.models import Models
 from lightrouter.v1.candidate_pb2 import Draft
 from lightrouter.v1.chat_pb2 import FinishReason
@@ -38,7 +39,7 @@ from lightrouter.v1.router_pb2 import (
     SelectionReason,
 )
 
-# A choice: with an answer at hand, one more call may take this many times what its candidate's pace lets expect.
+# A choice: with an answer at hand, one more call may take this many times the time that its candidate's pace predicts.
 _OVERTIME_FACTOR: Final = 2.0
 
 
@@ -71,7 +72,7 @@ class Outright:
         """The candidates among which the next one is chosen; none if no further one may be asked."""
         policy = self._route.admission.policy
         single = self.streamed is None or len(self.streamed.candidates) == 1
-        # Of what is worth nothing, no further answer is worth its cost.
+        # At a worth of 0, no further answer is worth its cost.
         may = single and policy.worth_nanousd and len(self.answers) < policy.k and not self._share.expired
         return list(self._left.values()) if may else []
 
@@ -126,7 +127,7 @@ class Outright:
         if ranking.expected_quality is not None:
             selection.expected_quality = ranking.expected_quality
         selection.expected_cost_nanousd = min(sum(each.value.cost_nanousd for each in self._taken), MOST_NANOUSD)
-        # Who failed would have been no alternative.
+        # A candidate that failed was no alternative.
         out = {*self._route.ledger.failures(), *(each.candidate.name for each in self._taken[:1])}
         other = next((each for each in self._steps if each.candidate.name not in out), None)
         if other and self._taken:
@@ -174,7 +175,7 @@ class Outright:
             async with asyncio.timeout(None if limit_s == inf else limit_s):
                 await call.generate(self._share)
         except TimeoutError:
-            message = f"an answer was there, and {candidate.name} took much longer than its pace let expect"
+            message = f"an answer was there, and {candidate.name} took much longer than its pace predicts"
             raise ServiceError(Code.CANCELLED, ERROR_REASON_STRAGGLER, message) from None
 
 
@@ -187,9 +188,9 @@ def _answered(candidate: RouteCandidate, text: str, reason: FinishReason.ValueTy
 
 
 def _affordable_first(route: RouteContext, steps: Sequence[Step]) -> list[Step]:
-    """Returns the steps with those first that the budget covers; the cheapest one first if it covers none.
+    """Returns the steps that the budget covers, then the others from the cheapest to the dearest.
 
-    Of an answer that the budget does not cover, it pays for a part.
+    The budget pays for a part of an answer that it does not cover.
     """
     affordable = [step for step in steps if _is_affordable(route, step)]
     others = [step for step in steps if step not in affordable]

@@ -14,6 +14,7 @@ from lightrouter.router.stages.select import Selector
 from lightrouter.router.stages.shortlist import ranked_by
 from lightrouter.router.terms import offered
 from lightrouter.runtime.errors import ServiceError
+from lightrouter.runtime.ledger import MOST_NANOUSD
 from lightrouter.v1.candidate_pb2 import ACTION_ASK, ActionValue, RankedCandidate
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_GAINS_UNKNOWN, DEGRADED_REASON_SHORTLIST_FAILED
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, SELECTOR_STRATEGY_LEARNED, Policy
@@ -22,13 +23,9 @@ from lightrouter.v1.selector_pb2 import ShortlistRequest
 
 MOST_ASKED: Final = 4
 """Maximum candidates asked outright if a request sets no k: gains were learned for the first four answers."""
-# A choice: a selector that knew no gains of some candidates is asked about them again after this time. Its artifact may
-# be another one by then.
+# A choice: a selector that did not know the gains of some candidates is asked about them again after this time, because
+# it may have another artifact by then.
 _ASK_AGAIN_S: Final = 30.0
-
-
-MOST_NANOUSD: Final = 2**63 - 1
-"""The largest amount of money in a message."""
 
 
 class Step(NamedTuple):
@@ -48,8 +45,8 @@ def pays(net_value: float) -> bool:
     return net_value > 0
 
 
-class Gainless:
-    """Remembers for a while of which candidates the selector knows no gains, so that it is not asked on each route."""
+class UnknownGains:
+    """Remembers for a while which candidates have gains unknown to the selector, so that not each route asks it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Remembers nothing yet; `clock` returns the time in seconds."""
@@ -66,7 +63,7 @@ class Gainless:
         return self._clock() < self._until and self._models == _models(candidates)
 
 
-async def plan(route: RouteContext, prompt: Prompt, selector: Selector, gainless: Gainless) -> list[Step]:
+async def plan(route: RouteContext, prompt: Prompt, selector: Selector, unknown: UnknownGains) -> list[Step]:
     """Returns the candidates that can be asked outright, the most valuable one first; none if there is to be a boot.
 
     There is a boot if the selector knows no gains of these candidates, or does not answer; and for tools, JSON and
@@ -78,18 +75,18 @@ async def plan(route: RouteContext, prompt: Prompt, selector: Selector, gainless
         route: The route, whose policy has a worth.
         prompt: The request.
         selector: Knows the gains.
-        gainless: Remembers candidates without gains.
+        unknown: Remembers candidates whose gains the selector does not know.
     """
     candidates, worth = route.admission.candidates, route.admission.policy.worth_nanousd
     explicit, needed = prompt.policy.HasField("worth_nanousd"), needs(prompt)
-    if not (needed or gainless.has(candidates)):
+    if not (needed or unknown.has(candidates)):
         request = ShortlistRequest(
             messages=route.admission.messages, candidates=offered(route, candidates), worth_nanousd=worth
         )
         try:
             if steps := steps_of(candidates, await ranked_by(route, selector, request)):
                 return steps
-            gainless.note(candidates)
+            unknown.note(candidates)
         except ServiceError as error:
             if not explicit:
                 return []
@@ -100,9 +97,9 @@ async def plan(route: RouteContext, prompt: Prompt, selector: Selector, gainless
         return _by_prior(route)
     if explicit:
         why = (
-            f"nothing is known of what one more answer with {named(needed)} gains"
+            f"the gain of one more answer with {named(needed)} is not known"
             if needed
-            else ("the selector's artifact does not know what answers of these candidates gain")
+            else "the selector's artifact does not know what answers of these candidates gain"
         )
         message = f"{why}, so they booted"
         route.ledger.degrade(DEGRADED_REASON_GAINS_UNKNOWN, message)

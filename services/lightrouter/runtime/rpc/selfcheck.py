@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _CHECK: Final = "/grpc.health.v1.Health/Check"
 _EVERYWHERE: Final = frozenset({"0.0.0.0", "[::]", "*"})  # noqa: S104 - nothing is bound here
+# Choices: a service that stopped answering ends within about ten seconds, and one slow call does not end it.
 _PAUSE_SECONDS: Final = 3.0
 _FAILURES: Final = 3
 # Choices: a call has this many rounds of the event loop, and each lasts at least this many seconds. A timeout alone is

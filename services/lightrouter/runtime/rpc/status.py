@@ -27,6 +27,7 @@ _ATTEMPTS = "attempts"
 _COST = "cost_nanousd"
 _TOKENS = ("input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
 _FINISH_REASON = "finish_reason"
+# A number with fewer digits fits into 32 bits, the size of counts on the wire.
 _MOST_DIGITS = 10
 # The key of a cost in nano-dollars, an integer of 64 bits.
 _MOST_COST_DIGITS = 19

@@ -22,6 +22,7 @@ from lightrouter.v1.error_reason_pb2 import ErrorReason
 _log = logging.getLogger(__name__)
 # Asymmetric algorithms only: with a symmetric one, every reader of the published keys could sign.
 _ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+# Choices: issuers publish a few keys of about a kilobyte, within a second, with clocks that differ by seconds.
 _MAX_KEYS_BYTES: Final = 1024 * 1024
 _FETCH_SECONDS: Final = 5.0
 _RETRY_AFTER_SECONDS: Final = 1.0

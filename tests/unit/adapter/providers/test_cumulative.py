@@ -49,6 +49,6 @@ def test_a_text_that_grows_is_given_once(events: list[str]) -> None:
 
 
 @given(st.lists(st.text(min_size=1), min_size=3, max_size=9).filter(lambda parts: len(set(parts[0] + parts[1])) > 2))
-def test_whatever_grows_is_given_once(parts: list[str]) -> None:
+def test_growing_texts_are_given_once(parts: list[str]) -> None:
     assert given_out(list(accumulate(parts))) == "".join(parts)
     assert given_out([*accumulate(parts), parts[0]]) == "".join(parts)

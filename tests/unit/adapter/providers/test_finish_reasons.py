@@ -60,12 +60,12 @@ def test_failures(word: str) -> None:
         ("stop" * 100_000, UNKNOWN),
     ],
 )
-def test_what_is_no_word(said: object, meant: FinishReason.ValueType) -> None:
+def test_finish_reasons_of_other_types(said: object, meant: FinishReason.ValueType) -> None:
     assert meaning(said) == meant
 
 
 @given(st.text())
-def test_nothing_ends_well_but_what_is_known(word: str) -> None:
+def test_only_known_finish_reasons_are_good_ends(word: str) -> None:
     if meaning(word) == STOP:
         assert word.strip().rpartition(".")[2].casefold() in WORDS[STOP].casefold() or "stop" in word.casefold()
 

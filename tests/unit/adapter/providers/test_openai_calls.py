@@ -127,7 +127,7 @@ TWO: list[Asked] = [("get_weather", {"city": "Oslo {}", "days": [1, 2]}), ("get_
 SAME: list[Asked] = [("get_weather", {"city": "Oslo"}), ("get_weather", {"city": "Bergen"})]
 
 
-def test_there_are_at_least_64_shapes() -> None:
+def test_the_test_has_at_least_64_shapes() -> None:
     assert len(SHAPES) >= 64
 
 
@@ -217,6 +217,6 @@ def test_a_call_without_a_name_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("calls", [[None], ["stop"], [call(index=at) for at in range(129)]])
-def test_what_the_api_does_not_allow_is_refused(calls: list[object]) -> None:
+def test_calls_that_the_api_does_not_allow_are_refused(calls: list[object]) -> None:
     with pytest.raises(UpstreamError):
         read([{"tool_calls": calls}])

@@ -148,7 +148,7 @@ OF_SAMPLING = {"temperature", "top_p", "seed", "stop", "reasoning_effort"}
         ),
     ],
 )
-def test_what_a_candidate_does_not_take_is_left_out_and_told(
+def test_options_that_a_candidate_does_not_take_are_left_out_and_reported(
     members: dict[str, Any], quirks: Quirks, left_out: set[str]
 ) -> None:
     asked = replace(ask(sampling=SAMPLED), output=EVERYTHING, quirks=quirks)
@@ -157,7 +157,7 @@ def test_what_a_candidate_does_not_take_is_left_out_and_told(
     assert {"tools", *OF_TOOLS, *OF_SAMPLING} - made.body.keys() == left_out
 
 
-def test_what_was_not_asked_for_is_not_left_out() -> None:
+def test_options_that_were_not_asked_for_are_not_reported_as_left_out() -> None:
     refused = Quirks(refused=frozenset(OF_SAMPLING | OF_TOOLS))
     assert not writer().write(replace(ask(), quirks=refused), streamed=False).left_out
 

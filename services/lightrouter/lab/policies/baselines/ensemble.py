@@ -18,6 +18,7 @@ Weights = Callable[[Floats], Floats]
 _INSTRUCTION_TOKENS = 100
 # The small models with which LLM-Blender ranks and fuses, by their names in the price list.
 _RANKER, _FUSER = "PairRanker", "GenFuser"
+# LLM-Blender fuses the best three texts (Jiang et al., 2023).
 _FUSED = 3
 
 
