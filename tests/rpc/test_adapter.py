@@ -149,7 +149,7 @@ async def test_a_server_that_does_not_stop_for_a_closed_connection_is_always_str
         assert upstream.requests[0].body["stream"] is True
 
 
-async def test_without_counts_they_are_estimated() -> None:
+async def test_missing_counts_are_estimated() -> None:
     async with Upstream(behaviours.model(TEXT, usage=False)) as upstream, adapter(upstream.base_url) as served:
         response = await served.generate(generation())
     assert response.result.usage.estimated

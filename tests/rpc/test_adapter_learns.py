@@ -229,7 +229,7 @@ async def test_a_request_that_stays_refused_teaches_nothing(words: str, attempts
         assert await refuses(served) == []
 
 
-async def test_what_was_taken_once_is_not_suspected() -> None:
+async def test_an_accepted_member_is_not_suspected() -> None:
     asked = generation(sampling=Sampling(seed=3, temperature=0.5))
     async with Upstream(behaviours.reply("Hello")) as upstream, adapter(upstream.base_url) as served:
         await served.generate(asked)
@@ -249,7 +249,7 @@ async def test_a_prefill_that_is_ignored_twice_is_not_tried_again() -> None:
         assert await refuses(served) == ["prefill"]
 
 
-async def test_what_was_learnt_and_an_open_circuit_outlive_a_change_that_does_not_touch_the_provider() -> None:
+async def test_quirks_and_an_open_circuit_outlive_a_change_that_does_not_touch_the_provider() -> None:
     circuit = {"failures": 1, "cooldown_s": 600}
     async with (
         Upstream(refusing(goes_on, PREFILL)) as upstream,

@@ -162,7 +162,7 @@ async def test_ends_of_whole_replies(finish: str | None, meant: FinishReason.Val
         (None, 3, UNKNOWN),
     ],
 )
-async def test_as_many_tokens_as_were_asked_for_are_a_cut(
+async def test_a_text_of_exactly_the_token_limit_counts_as_cut(
     counts: object, most_tokens: int, meant: FinishReason.ValueType
 ) -> None:
     told = behaviours.stream([A, B], counts)

@@ -88,7 +88,7 @@ async def test_a_second_signal_stops_a_busy_process_at_once(tmp_path: Path) -> N
     await channels.close()
 
 
-def test_what_a_service_has_loaded_is_not_looked_through_for_garbage(tmp_path: Path) -> None:
+def test_garbage_collection_skips_what_a_service_loaded(tmp_path: Path) -> None:
     frozen: list[int] = []
 
     async def service() -> None:

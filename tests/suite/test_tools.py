@@ -385,7 +385,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("name", "prompt", "reason", "field"), REFUSED, ids=[row[0] for row in REFUSED])
-async def test_what_nobody_can_take_is_refused(
+async def test_a_request_that_no_candidate_can_take_is_refused(
     folder: Path, name: str, prompt: Prompt, reason: Any, field: str
 ) -> None:
     fields = {"a": {"abilities": ["prefill"]}}

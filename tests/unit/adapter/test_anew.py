@@ -85,7 +85,7 @@ ANSWERS = {
 CUTS = [(text[:cut], text[cut:]) for _, text in ANSWERS.values() for cut in range(1, len(text))]
 
 
-def test_no_rest_of_an_answer_is_called_new_wherever_it_was_cut() -> None:
+def test_the_rest_of_an_answer_is_never_called_new() -> None:
     assert [(prefill, rest) for prefill, rest in CUTS if is_written_anew(prefill, rest)] == []
 
 
@@ -140,7 +140,7 @@ def test_other_words_than_a_continuation_has(prefill: str, reply: str) -> None:
         (PREFILL, ""),
     ],
 )
-def test_what_continues(prefill: str, reply: str) -> None:
+def test_texts_that_continue(prefill: str, reply: str) -> None:
     assert not is_written_anew(prefill, reply)
 
 

@@ -46,7 +46,7 @@ def test_bodies_are_unpacked(encoding: str, body: bytes) -> None:
         assert unpacked(encoding, body, size) == (TEXT if body else b"")
 
 
-def test_what_is_flushed_comes_at_once() -> None:
+def test_flushed_bytes_come_at_once() -> None:
     packer = zlib.compressobj(wbits=31)
     inflater = Inflater("gzip")
     for event in (b"data: a\n\n", b"data: b\n\n"):

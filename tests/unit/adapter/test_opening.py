@@ -111,15 +111,15 @@ def test_an_echo_that_the_limit_cut_brings_nothing() -> None:
     assert replied(Opening(PREFILL), PREFILL[:30], cut=True) == ("", PrefillUse.ECHOED)
 
 
-def test_what_cannot_start_anew_does_not() -> None:
+def test_a_text_that_cannot_start_anew_does_not() -> None:
     assert replied(Opening(PREFILL, may_restart=False), "Paris is it") == ("Paris is it", PrefillUse.CONTINUED)
 
 
-def test_nothing_to_go_on_from() -> None:
+def test_an_empty_prefill() -> None:
     assert replied(Opening(""), "Paris is it") == ("Paris is it", PrefillUse.CONTINUED)
 
 
-def test_no_more_is_held_back_than_tells() -> None:
+def test_only_the_text_that_decides_is_held_back() -> None:
     opening = Opening(PREFILL)
     assert opening.feed(" Sei") == " Sei"
     opening = Opening(PREFILL)
@@ -142,7 +142,7 @@ def test_pieces_do_not_matter_and_nothing_is_invented(
 
 
 @given(TEXT, TEXT, st.integers(1, 9))
-def test_no_text_is_given_twice(begun: str, rest: str, size: int) -> None:
+def test_a_text_is_never_given_twice(begun: str, rest: str, size: int) -> None:
     prefill = begun + "Of 16 words."
     assert replied(Opening(prefill), prefill + rest, size)[0] == rest
 

@@ -48,7 +48,7 @@ EPOCH = int(NOW.timestamp())
         ("1" * 5000, 86_400),
     ],
 )
-def test_what_a_header_means(header: str, wait: float | None) -> None:
+def test_the_meaning_of_headers(header: str, wait: float | None) -> None:
     assert seconds(header, lambda: NOW) == wait
 
 
@@ -121,10 +121,10 @@ def test_any_header_is_read_or_ignored(header: str) -> None:
         ({"ratelimit": "x" * 200 + " reset=7"}, None),
     ],
 )
-def test_where_a_wait_may_stand(headers: dict[str, str], wait: float | None) -> None:
+def test_the_places_of_a_wait(headers: dict[str, str], wait: float | None) -> None:
     assert wait_from_headers(lambda name: headers.get(name, ""), limited=True, now=lambda: NOW) == wait
 
 
-def test_when_a_limit_is_full_again_means_nothing_while_none_is_reached() -> None:
+def test_the_reset_of_a_limit_means_nothing_while_none_is_reached() -> None:
     headers = {"x-ratelimit-reset-requests": "1s"}
     assert wait_from_headers(lambda name: headers.get(name, ""), limited=False, now=lambda: NOW) is None

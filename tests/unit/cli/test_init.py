@@ -74,7 +74,7 @@ def test_prices_that_the_endpoint_says_are_taken_exactly(upstream: Upstream, tmp
     assert (prices.input_nanousd_per_million, prices.output_nanousd_per_million) == (150_000_000, 600_000_000)
 
 
-def test_of_many_models_the_first_or_the_named_are_taken(upstream: Upstream, tmp_path: Path) -> None:
+def test_the_first_or_the_named_of_many_models_are_taken(upstream: Upstream, tmp_path: Path) -> None:
     upstream.lists(*({"id": f"m{number}"} for number in range(20)))
     out = tmp_path / "p.yaml"
     assert run(["pool", "init", upstream.url, "--out", str(out)]) == 0
@@ -125,7 +125,7 @@ def test_an_endpoint_that_does_not_say_is_one_sentence(
         (["http://localhost:1", "--api-key-env", "NO_SUCH_KEY"], 2, "NO_SUCH_KEY of --api-key-env is not set"),
     ],
 )
-def test_what_cannot_be_asked_is_one_sentence(
+def test_an_endpoint_that_cannot_be_asked_is_one_sentence(
     tmp_path: Path, arguments: list[str], code: int, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["pool", "init", *arguments, "--out", str(tmp_path / "p.yaml")]) == code

@@ -74,7 +74,7 @@ def test_shapes(document: Any, status: int | None, words: str) -> None:
         {"code": "200", "message": "ok"},
     ],
 )
-def test_what_is_no_error(document: Any) -> None:
+def test_documents_without_an_error(document: Any) -> None:
     assert error_body(document) is None
 
 

@@ -91,14 +91,14 @@ def test_events_without_text(event: dict[str, Any]) -> None:
         {"choices": [{"message": {"content": [7]}}]},
     ],
 )
-def test_what_the_api_does_not_allow(document: dict[str, Any]) -> None:
+def test_replies_that_the_api_does_not_allow(document: dict[str, Any]) -> None:
     with pytest.raises(UpstreamError) as caught:
         read_message(document)
     assert caught.value.reason == ErrorReason.ERROR_REASON_UPSTREAM_MALFORMED
 
 
 @pytest.mark.parametrize("text", ["", "x", "[]", "null", "[" * 100_000, "9" * 5000, "<html>"])
-def test_what_is_no_json_object(text: str) -> None:
+def test_replies_that_are_no_json_object(text: str) -> None:
     with pytest.raises(UpstreamError) as caught:
         parse(text)
     assert caught.value.reason == ErrorReason.ERROR_REASON_UPSTREAM_MALFORMED
@@ -187,7 +187,7 @@ def test_the_reason_that_leaves_less_holds(given: list[dict[str, Any]], meant: F
         ({"status": "incomplete"}, FinishReason.FINISH_REASON_UNKNOWN),
     ],
 )
-def test_what_speaks_against_a_good_end(members: dict[str, object], at_best: FinishReason.ValueType) -> None:
+def test_signs_against_a_good_end(members: dict[str, object], at_best: FinishReason.ValueType) -> None:
     document = completion("x")
     document["choices"][0] |= members
     assert read_message(document)[1].at_best == at_best

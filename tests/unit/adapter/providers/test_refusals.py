@@ -256,7 +256,7 @@ def test_the_requests_own_fault_has_no_remedy(body: str) -> None:
 
 
 @pytest.mark.parametrize("body", ["", "no", error("Bad Request"), error("ungültige Anfrage"), "<html>bad</html>"])
-def test_what_names_nothing_is_found_out_by_trying(body: str) -> None:
+def test_a_refusal_that_names_no_member_is_found_by_trials(body: str) -> None:
     found = meant(body, sent(SYSTEM, USER, ASSISTANT, seed=1, stream_options={})).remedies
     assert [guess.quirks for guess in found] == [
         Quirks(refuses_prefill=True),
