@@ -28,7 +28,7 @@ LEAD = "The capital of France is Paris. It lies on the river"
         ("The capital of France is Lyon.", "The capital of France is Lyon.", True),
     ],
 )
-async def test_no_text_is_given_twice(
+async def test_a_text_is_never_given_twice(
     reply: str, text: str, restarted: bool, continuation: str, echoes_prefix: bool
 ) -> None:
     members = {"continuation": continuation, "echoes_prefix": echoes_prefix}

@@ -161,7 +161,7 @@ async def test_a_failure_is_gone_on_from(
 
 
 @pytest.mark.parametrize("behaviours", [["fail", "fail"], ["break", "anew", "anew"], ["break", "fail", "fail"]])
-async def test_where_all_fail_the_best_draft_is_sent(
+async def test_the_best_draft_is_sent_if_all_synthesizers_fail(
     aggregator: AggregatorServiceAsyncStub, synthesizer: FakeSynthesizer, address: str, behaviours: list[str]
 ) -> None:
     synthesizer.behaviours = list(behaviours)

@@ -232,7 +232,7 @@ async def test_draining_says_not_serving_first_and_lets_running_calls_finish(rig
     await drained
 
 
-async def test_those_who_only_watch_the_health_do_not_hold_up_the_drain() -> None:
+async def test_watchers_of_the_health_do_not_hold_up_the_drain() -> None:
     async with Rig(ServiceSettings(grace_seconds=3600)) as rig:
         watch = health_stub(rig.channel).Watch(health_pb2.HealthCheckRequest(service=names.ADAPTER_SERVICE))
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
@@ -242,7 +242,7 @@ async def test_those_who_only_watch_the_health_do_not_hold_up_the_drain() -> Non
         assert await watch.read() is grpc.aio.EOF
 
 
-async def test_those_who_watch_a_service_that_is_not_there_do_not_either() -> None:
+async def test_watchers_of_a_missing_service_do_not_hold_up_the_drain() -> None:
     async with Rig(ServiceSettings(grace_seconds=3600)) as rig:
         watch = health_stub(rig.channel).Watch(health_pb2.HealthCheckRequest(service="unheard.of"))
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN

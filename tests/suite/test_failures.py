@@ -215,7 +215,7 @@ async def test_an_adapter_that_is_gone_costs_its_candidate_and_not_the_answer(fo
     assert entries(answer, "bad")[0].failure.reason == ErrorReason.ERROR_REASON_UPSTREAM_UNAVAILABLE
 
 
-async def test_without_the_selector_candidates_are_ranked_by_prior(folder: Path) -> None:
+async def test_candidates_are_ranked_by_prior_without_the_selector(folder: Path) -> None:
     async with suite_with(folder, behaviours.model(OTHER)) as (suite, _):
         await suite.servers["selector"].drain()
         answer = await suite.complete(prompt())
@@ -224,7 +224,7 @@ async def test_without_the_selector_candidates_are_ranked_by_prior(folder: Path)
     assert [each.reason for each in answer.degraded] == [DegradedReason.DEGRADED_REASON_SELECTOR_FAILED]
 
 
-async def test_without_the_aggregator_the_best_draft_is_the_answer(folder: Path) -> None:
+async def test_the_best_draft_is_the_answer_without_the_aggregator(folder: Path) -> None:
     async with suite_with(folder, behaviours.model(OTHER), aggregator="synthesize") as (suite, _):
         await suite.servers["aggregator"].drain()
         answer = await suite.complete(prompt(Policy(selector=SelectorStrategy.SELECTOR_STRATEGY_PRIOR, margin=1.0)))

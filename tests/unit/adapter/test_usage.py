@@ -77,7 +77,7 @@ def test_reasoning_that_the_provider_did_not_count_has_its_share() -> None:
         counts(output=-1, total_tokens=60),
     ],
 )
-def test_what_cannot_be_true_is_not_taken(said: dict[str, Any] | None) -> None:
+def test_impossible_counts_are_not_taken(said: dict[str, Any] | None) -> None:
     assert reported(said, WRITTEN) is None
 
 
@@ -209,7 +209,7 @@ NAMES = st.sampled_from(
         Written, st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.none() | st.integers(1, 1000)
     ),
 )
-def test_whatever_is_said_the_counts_hold_together(said: dict[str, Any], written: Written) -> None:
+def test_counts_are_consistent_for_any_reply(said: dict[str, Any], written: Written) -> None:
     usage = reported(said, written)
     if usage:
         assert 0 <= usage.cached_input_tokens <= usage.input_tokens

@@ -162,7 +162,7 @@ async def test_a_failure_before_the_first_piece_goes_to_the_next() -> None:
     assert not any(restarts)
 
 
-async def test_what_was_written_is_gone_on_from() -> None:
+async def test_a_synthesis_continues_the_text_so_far() -> None:
     models = FakeModels(["In ", BROKEN], ["18", DROP], ["89.", END])
     asked = request()
     asked.sampling.max_output_tokens = 10
@@ -201,7 +201,7 @@ async def test_one_that_starts_anew_is_not_mixed_in() -> None:
         ([" ", END], [BROKEN]),
     ],
 )
-async def test_where_all_fail_the_best_draft_is_the_answer(scripts: Sequence[Sequence[Step]]) -> None:
+async def test_the_best_draft_is_the_answer_if_all_synthesizers_fail(scripts: Sequence[Sequence[Step]]) -> None:
     models = FakeModels(*scripts)
     text, result, restarts = await aggregate(models, request())
     assert text == DRAFTS[0].text
@@ -213,7 +213,7 @@ async def test_where_all_fail_the_best_draft_is_the_answer(scripts: Sequence[Seq
     assert result.contradictions
 
 
-async def test_without_a_synthesizer_the_best_draft_is_the_answer() -> None:
+async def test_the_best_draft_is_the_answer_without_a_synthesizer() -> None:
     text, result, _ = await aggregate(FakeModels(), request(synthesizers=()))
     assert text == DRAFTS[0].text
     assert [one.reason for one in result.degraded] == [FAILED]

@@ -32,7 +32,7 @@ def pool(tmp_path: Path) -> Evaluations:
     return Evaluations(tmp_path)
 
 
-async def test_who_is_credibly_worse_is_evicted_and_it_is_said_everywhere(
+async def test_a_credibly_worse_candidate_is_evicted_and_reported_everywhere(
     pool: Evaluations, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     report = await pool.run(FakeModels(QUALITY), settings(tmp_path, ITEMS))
@@ -111,7 +111,7 @@ async def test_the_budget_is_never_passed(pool: Evaluations, tmp_path: Path, lim
     assert report.changes == []
 
 
-async def test_no_call_is_made_once_the_time_is_over(pool: Evaluations, tmp_path: Path) -> None:
+async def test_an_evaluation_makes_no_call_after_its_time(pool: Evaluations, tmp_path: Path) -> None:
     models = FakeModels(QUALITY)
     report = await pool.run(models, settings(tmp_path, ITEMS, limits=Limits(seconds=1e-9)))
     assert report.outcome.end is End.SPENT
@@ -232,7 +232,7 @@ async def test_one_that_ends_midway_goes_on_and_comes_to_the_same(
     assert report.spent.tokens == expected.spent.tokens + sum(worst[key] for key in again)
 
 
-async def test_no_call_is_made_that_cannot_be_written_down(pool: Evaluations, tmp_path: Path) -> None:
+async def test_an_evaluation_makes_no_call_that_it_cannot_record(pool: Evaluations, tmp_path: Path) -> None:
     told = settings(tmp_path, ITEMS, limits=Limits(concurrency=1))
     models = FakeModels(QUALITY)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -254,7 +254,7 @@ async def test_no_call_is_made_that_cannot_be_written_down(pool: Evaluations, tm
     assert pool.held()["weak"] is State.EVICTED
 
 
-async def test_what_was_found_is_held_once_though_the_end_is_reached_twice(pool: Evaluations, tmp_path: Path) -> None:
+async def test_findings_are_stored_once_even_if_the_end_is_reached_twice(pool: Evaluations, tmp_path: Path) -> None:
     told = settings(tmp_path, ITEMS)
     models = FakeModels(QUALITY)
     await pool.run(models, told)

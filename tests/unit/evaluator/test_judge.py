@@ -87,7 +87,7 @@ def test_the_judge_is_asked_as_every_model_can_be() -> None:
         ("", 0, None),
     ],
 )
-def test_what_a_reply_says(reply: str, order: int, score: float | None) -> None:
+def test_verdicts_of_replies(reply: str, order: int, score: float | None) -> None:
     assert judge.read(reply, order) == score
 
 

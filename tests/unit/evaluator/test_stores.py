@@ -80,7 +80,7 @@ async def test_an_api_that_is_away_is_waited_for(cluster: Cluster, tmp_path: Pat
     assert [change.candidate for change in report.changes] == ["weak"]
 
 
-async def test_what_was_found_outlives_an_api_that_stays_away(cluster: Cluster, tmp_path: Path) -> None:
+async def test_findings_outlive_an_api_that_stays_away(cluster: Cluster, tmp_path: Path) -> None:
     cluster.patches = [says(503)] * 100
     with pytest.raises(StoreError, match="the API says 503"):
         await run(cluster, tmp_path, home(cluster, patience=0.1))
@@ -162,7 +162,7 @@ async def test_a_candidate_that_goes_meanwhile_is_no_fault(cluster: Cluster, tmp
     assert len(cluster.resources) == 2
 
 
-async def test_nobody_flaps_over_many_evaluations(cluster: Cluster, tmp_path: Path) -> None:
+async def test_no_candidate_flaps_over_many_evaluations(cluster: Cluster, tmp_path: Path) -> None:
     changes = [
         change
         for number in range(4)

@@ -47,7 +47,7 @@ def contenders() -> list[PartialAnswer]:
     ]
 
 
-def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+def test_a_saved_file_is_loaded(tmp_path: Path) -> None:
     save(artifact(), tmp_path / "one")
     loaded = load(tmp_path / "one")
     for prompt in PROMPTS:
@@ -242,7 +242,7 @@ _LEAF = '{"features":[-1],"values":[%s],"left":[0],"right":[0]}'
         (_lacking, "damaged"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_a_sentence(tmp_path: Path, spoil: object, reason: str) -> None:
+def test_an_artifact_that_does_not_fit_is_refused_with_a_sentence(tmp_path: Path, spoil: object, reason: str) -> None:
     save(artifact(), tmp_path)
     assert callable(spoil)
     spoil(tmp_path)

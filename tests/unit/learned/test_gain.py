@@ -48,7 +48,7 @@ def test_a_candidate_that_errs_with_the_asked_one_fixes_nothing_and_one_that_err
     assert other == pytest.approx(0.5, abs=0.05)
 
 
-def test_those_who_always_agree_have_one_vote() -> None:
+def test_candidates_that_always_agree_have_one_vote() -> None:
     alone = feature("held", [answered("one", "A", 0.6), answered("other", "B", 0.4)], "twin")
     agreed = feature("held", [answered("one", "A", 0.6), answered("twin", "A", 0.6), answered("other", "B", 0.4)], "x")
     assert agreed == pytest.approx(alone, abs=0.02)

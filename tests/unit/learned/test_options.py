@@ -69,7 +69,7 @@ def test_the_number_in_the_middle_is_seen() -> None:
     assert cue("option_numbers", "10", "none", "red", "2") == pytest.approx([0.5] * 4)
 
 
-def test_what_is_phrased_like_the_others_is_seen() -> None:
+def test_an_option_phrased_like_the_others_is_seen() -> None:
     assert cue("option_same_unit", "10 kg", "20 kg", "30 lb") == pytest.approx([2 / 3, 2 / 3, 1 / 3])
     assert cue("option_same_end", "It is.", "It was.", "It will be") == pytest.approx([2 / 3, 2 / 3, 1 / 3])
     assert cue("option_same_first", "The sun", "the moon", "A star") == pytest.approx([2 / 3, 2 / 3, 1 / 3])

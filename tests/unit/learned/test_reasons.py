@@ -52,7 +52,7 @@ def test_features_of_one_kind_count_together() -> None:
     assert reasons.sentence(row(near=1, length=1)) == "for it: the length of its text"
 
 
-def test_nothing_that_moves_is_no_reason() -> None:
+def test_a_prediction_that_nothing_moves_has_no_reason() -> None:
     assert Reasons([]).sentence(row()) == ""
     assert Reasons([Tree([-1], [3.0], [0], [0])]).sentence(row()) == ""
 

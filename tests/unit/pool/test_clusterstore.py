@@ -67,7 +67,7 @@ async def cluster() -> AsyncIterator[Cluster]:
         yield made
 
 
-async def test_what_is_there_and_what_is_added_changed_and_removed(cluster: Cluster) -> None:
+async def test_a_watch_sees_resources_that_exist_come_change_and_go(cluster: Cluster) -> None:
     async with watching(cluster) as watched:
         assert await watched.names() == ["a"]
         await cluster.put("b", {"model": "m", "prior": 0.75, "prices": {"input": "0.15"}})
@@ -186,7 +186,7 @@ async def test_a_version_that_has_expired_means_a_new_list(cluster: Cluster, gon
         assert watched.reached.empty()
 
 
-async def test_what_was_removed_unseen_is_gone_with_the_new_list(cluster: Cluster) -> None:
+async def test_a_resource_removed_unseen_is_gone_with_the_new_list(cluster: Cluster) -> None:
     await cluster.put("b")
     async with watching(cluster) as watched:
         assert await watched.names() == ["a", "b"]
@@ -303,7 +303,7 @@ def drifted(status: str) -> dict[str, str]:
     return said | {"lastTransitionTime": "2026-03-01T00:00:00Z"}
 
 
-async def test_what_a_router_said_of_drift_goes_with_it_unless_another_one_sees_it(cluster: Cluster) -> None:
+async def test_a_router_s_drift_goes_with_it_unless_another_one_sees_it(cluster: Cluster) -> None:
     await cluster.put("a", conditions=[drifted("True")])
     await cluster.put("b", conditions=[drifted("False")])
     async with watching(cluster) as first:

@@ -164,7 +164,7 @@ async def test_the_stages_share_of_the_time_ends_it(clock: Clock) -> None:
     assert route.ledger.degraded[0].reason == DEGRADED_REASON_CANDIDATE_SLOW
 
 
-async def test_with_nobody_there_the_share_waits_for_the_first() -> None:
+async def test_a_stage_without_a_result_waits_for_the_first() -> None:
     models = FakeModels(
         snapshot(pool_candidate("a"), pool_candidate("slow")), a=Model(), slow=Model(hangs={STAGE_BOOT})
     )
@@ -202,7 +202,7 @@ async def test_boot_text_is_sent_as_it_is_written() -> None:
     assert log.kinds.count("booted") == 2
 
 
-async def test_what_a_broken_stream_sent_is_estimated() -> None:
+async def test_the_tokens_of_a_broken_stream_are_estimated() -> None:
     broken = Model(fails={STAGE_BOOT: failure()}, fails_after=2)
     models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b", price=10**9)), a=Model(), b=broken)
     route = new_route(models, events=EventLog(partials=True))

@@ -76,7 +76,7 @@ async def test_the_chosen_go_on_from_their_boot_tokens() -> None:
     assert not route.ledger.degraded
 
 
-async def test_who_ended_in_the_boot_stage_is_never_asked_again() -> None:
+async def test_a_candidate_that_ended_in_the_boot_stage_is_never_asked_again() -> None:
     models = fake(a=Model(words=["short"]), b=Model(words=["brief"]))
     log = EventLog()
     _, drafts = await drafted(models, log=log)
@@ -206,7 +206,7 @@ async def test_the_ceiling_leaves_the_boot_text_as_the_draft() -> None:
     assert [each.reason for each in route.ledger.degraded] == [DEGRADED_REASON_COST_CEILING]
 
 
-async def test_what_one_that_hung_has_cost_is_not_known_and_stays_set_aside(clock: Clock) -> None:
+async def test_the_unknown_cost_of_a_hung_call_stays_reserved(clock: Clock) -> None:
     # 29 each to boot and 51 each to complete: with what the first may have cost, 50 are left for the second.
     models = FakeModels(
         snapshot(pool_candidate("a"), pool_candidate("b")),
@@ -248,7 +248,7 @@ async def test_a_completion_that_hangs_is_not_waited_for_by_the_deadline() -> No
     ]
 
 
-async def test_without_another_draft_a_slow_completion_is_waited_for() -> None:
+async def test_a_slow_completion_is_waited_for_if_there_is_no_other_draft() -> None:
     fails = Model(fails={STAGE_COMPLETE: failure()})
     models = fake(a=fails, c=fails, d=fails, b=Model(seconds=1e-9))
     _, drafts = await drafted(models)
@@ -266,7 +266,7 @@ async def test_a_completion_gets_twice_what_its_boot_lets_expect(
     assert completion_limit_s(route, BootResult(candidate, partial, b"", 2, 2, seconds)) == expected
 
 
-def test_what_going_on_may_take_is_known_by_the_pace_of_the_boot() -> None:
+def test_the_pace_of_the_boot_predicts_the_time_of_the_completion() -> None:
     candidate = RouteCandidate("a", pool_candidate("a"), ModelTarget(candidate="a"), boot_tokens=2, output_tokens=8)
     partial = Partial(candidate="a", text="one two ", finish_reason=FINISH_REASON_LENGTH)
     assert BootResult(candidate, partial, b"", 2, 2, 0.5).seconds_left == 2.0

@@ -41,7 +41,7 @@ from tests.unit.router.eventlog import EventLog
 from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector
 from tests.unit.router.observing import Recorder
 
-ROUTES = 5_000
+ROUTES = 10_000
 AT_ONCE = 250
 SEED = 11
 WORDS = 6

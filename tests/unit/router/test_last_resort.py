@@ -82,7 +82,7 @@ POOL = snapshot(
 @pytest.mark.parametrize(
     "fails", [Model(fails=NO_BOOT), Model(fails=NO_DRAFT), Model(fails=NO_DRAFT, fails_after=1)], ids=str
 )
-async def test_those_on_probation_answer_where_all_others_fail(fails: Model, text: bool) -> None:
+async def test_candidates_on_probation_answer_if_all_others_fail(fails: Model, text: bool) -> None:
     models = FakeModels(POOL, **({name: Model() for name in POOL.candidates} | {"a": fails, "b": fails}))
     log = EventLog() if text else Events()
     request = prompt(k=2, aggregator=AGGREGATOR_STRATEGY_BEST)
@@ -99,7 +99,7 @@ async def test_those_on_probation_answer_where_all_others_fail(fails: Model, tex
 
 
 @pytest.mark.parametrize("fails", [Model(fails=NO_BOOT), Model(fails=NO_DRAFT)], ids=str)
-async def test_where_the_last_resort_fails_too_every_failure_is_named(fails: Model) -> None:
+async def test_a_failed_last_resort_names_every_failure(fails: Model) -> None:
     models = FakeModels(POOL, **dict.fromkeys(POOL.candidates, fails))
     with pytest.raises(ServiceError) as caught:
         await router(models).route(prompt(k=2), Deadline.after(60), Events())
@@ -107,7 +107,7 @@ async def test_where_the_last_resort_fails_too_every_failure_is_named(fails: Mod
     assert set(caught.value.failures) == {"a", "b", "better", "held", "third"}
 
 
-async def test_those_off_the_shortlist_stand_by() -> None:
+async def test_candidates_off_the_shortlist_stand_by() -> None:
     pool = snapshot(*(pool_candidate(name) for name in "abcd"))
     models = FakeModels(pool, a=Model(fails=NO_BOOT), b=Model(), c=Model(), d=Model())
     selector = FakeSelector({"a": 0.9, "b": 0.3, "c": 0.5, "d": 0.4})
@@ -117,7 +117,7 @@ async def test_those_off_the_shortlist_stand_by() -> None:
 
 
 @pytest.mark.parametrize("why", ["not serving", "resting"])
-async def test_those_who_are_not_worth_asking_stand_by(why: str) -> None:
+async def test_candidates_not_worth_asking_stand_by(why: str) -> None:
     pool = snapshot(pool_candidate("a"), pool_candidate("b"))
     dead = pool.candidates["b"].address
     availability = Availability(lambda address: why == "not serving" and address == dead)
@@ -130,7 +130,7 @@ async def test_those_who_are_not_worth_asking_stand_by(why: str) -> None:
 
 
 @pytest.mark.parametrize("k", [1, 2])
-async def test_of_those_who_do_not_serve_k_are_asked_and_of_those_on_probation_all(k: int) -> None:
+async def test_the_last_resort_asks_k_that_do_not_serve_and_all_on_probation(k: int) -> None:
     """Routes ask few of the candidates that probably cannot deliver, and all others before the caller gets nothing."""
     names = [f"dead-{number}" for number in range(4)]
     held = [f"held-{number}" for number in range(4)]
@@ -180,7 +180,7 @@ async def test_a_completion_that_hangs_leaves_time_for_those_who_stand_by(text: 
     assert models.cancelled == (["a"] if text else [])
 
 
-async def test_with_every_circuit_open_k_are_tried() -> None:
+async def test_k_candidates_are_tried_if_every_circuit_is_open() -> None:
     pool = snapshot(*(pool_candidate(name, prior=prior) for name, prior in zip("abc", (0.1, 0.9, 0.5), strict=True)))
     models = FakeModels(pool, a=Model(), b=Model(), c=Model())
     models.gate = Circuit()
@@ -190,7 +190,7 @@ async def test_with_every_circuit_open_k_are_tried() -> None:
     assert {call.candidate for call in models.calls if call.last_resort} == {"b"}
 
 
-async def test_where_no_circuit_lets_a_call_pass_the_route_waits_for_the_earliest() -> None:
+async def test_a_route_waits_for_the_earliest_circuit_if_none_lets_a_call_pass() -> None:
     pool = snapshot(pool_candidate("a"), pool_candidate("b"))
     models = FakeModels(pool, a=Model(), b=Model())
     models.gate = Circuit(passes_after=3, wait_s=0.001)
@@ -198,7 +198,7 @@ async def test_where_no_circuit_lets_a_call_pass_the_route_waits_for_the_earlies
     assert answer.text == WHOLE
 
 
-async def test_no_circuit_is_waited_for_that_opens_too_late() -> None:
+async def test_a_route_does_not_wait_for_a_circuit_that_closes_too_late() -> None:
     models = FakeModels(snapshot(pool_candidate("a")), a=Model())
     models.gate = Circuit(passes_after=10, wait_s=40.0)
     with pytest.raises(ServiceError) as caught:
@@ -229,7 +229,7 @@ async def test_the_last_resort_stays_within_money_and_names(request_: Prompt, as
     assert answer.ledger.cost_nanousd <= 60
 
 
-async def test_who_cannot_be_paid_is_no_last_resort() -> None:
+async def test_a_candidate_that_the_budget_does_not_cover_is_no_last_resort() -> None:
     pool = snapshot(pool_candidate("a"), pool_candidate("dear", state=CANDIDATE_STATE_PROBATION, price=10**12))
     models = FakeModels(pool, a=Model(fails=NO_BOOT), dear=Model())
     with pytest.raises(ServiceError) as caught:
@@ -260,7 +260,7 @@ async def test_a_prompt_that_only_the_left_out_can_read_is_theirs() -> None:
 )
 @pytest.mark.parametrize("stage", [STAGE_BOOT, STAGE_COMPLETE])
 @pytest.mark.parametrize("state", [CANDIDATE_STATE_ADMITTED, CANDIDATE_STATE_PROBATION])
-async def test_what_every_candidate_refuses_is_not_worth_repeating(
+async def test_a_prompt_that_every_candidate_refuses_is_not_repeated(
     reasons: list[ErrorReason.ValueType], code: Code, stage: Stage.ValueType, state: CandidateState.ValueType
 ) -> None:
     a, b = (Model(fails={stage: refusal(reason)}) for reason in reasons)

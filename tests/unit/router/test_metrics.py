@@ -104,7 +104,7 @@ async def test_a_route_s_metrics_are_its_ledger_s_sums(measured: Measured) -> No
     assert measured.values(i.TIME_TO_FIRST_TEXT) == {}
 
 
-async def test_what_all_would_have_cost_is_counted_for_every_route_that_costs(measured: Measured) -> None:
+async def test_the_full_cost_is_counted_for_every_route_that_costs(measured: Measured) -> None:
     await routing(measured).route(prompt(), soon(), Events())
     failing = {name: Model(fails={STAGE_COMPLETE: failure()}) for name in NAMES}
     with pytest.raises(ServiceError):
@@ -131,7 +131,7 @@ async def test_a_candidate_that_fails_makes_the_answer_degraded(measured: Measur
     assert measured.values(i.BOOTED) == {("a",): 1, ("c",): 1}
 
 
-async def test_how_a_route_without_an_answer_ended(measured: Measured, clock: Clock) -> None:
+async def test_the_outcome_of_a_route_without_an_answer(measured: Measured, clock: Clock) -> None:
     broken = {name: Model(fails={STAGE_BOOT: failure()}) for name in NAMES}
     with pytest.raises(ServiceError):
         await routing(measured, models=broken).route(prompt(), soon(), Events())
@@ -197,7 +197,7 @@ def test_the_full_cost_is_that_of_every_candidate_s_whole_answer() -> None:
     assert full_cost_nanousd(record) == 300 + 30 + 30
 
 
-def test_nothing_is_taken_to_be_saved_where_nobody_went_on() -> None:
+def test_a_route_without_a_completion_counts_no_savings() -> None:
     ledger = RouteLedger()
     for name in NAMES:
         ledger.add(line(STAGE_BOOT, name, 100))

@@ -95,7 +95,7 @@ async def test_a_takeover_gets_the_tokens_that_are_left_by_the_provider_s_own_co
     assert answer.text == word * 3 + "x " * 5
 
 
-async def test_who_can_go_on_comes_before_who_cannot() -> None:
+async def test_candidates_that_can_go_on_come_before_the_others() -> None:
     pool = snapshot(pool_candidate("a"), pool_candidate("b", continuation=CONTINUATION_NONE), pool_candidate("c"))
     models = FakeModels(pool, a=BREAKS, b=Model(words=OTHER), c=Model(words=OTHER))
     _, log, answer = await streamed(models)
@@ -130,7 +130,7 @@ async def test_a_draft_that_shows_at_its_end_that_it_was_written_anew_replaces_a
     assert route.ledger.entries[-1].restarted
 
 
-async def test_what_will_be_written_anew_is_not_sent_before() -> None:
+async def test_a_text_that_will_be_written_anew_is_not_sent_first() -> None:
     pool = snapshot(pool_candidate("a", continuation=CONTINUATION_NONE), pool_candidate("b"))
     models = FakeModels(pool, a=Model(), b=Model())
     _, log, answer = await streamed(models)
@@ -139,7 +139,7 @@ async def test_what_will_be_written_anew_is_not_sent_before() -> None:
     assert not any(restart for _, restart in log.chunks)
 
 
-async def test_nothing_is_restarted_where_nothing_was_sent() -> None:
+async def test_there_is_no_restart_if_nothing_was_sent() -> None:
     models = FakeModels(
         snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(hidden=4, fails=FAILS.fails), b=Model()
     )
@@ -168,7 +168,7 @@ async def test_one_that_falls_silent_is_replaced(clock: Clock) -> None:
     assert not any(restart for _, restart in log.chunks)
 
 
-async def test_how_long_silence_may_last_is_no_matter_of_the_deadline() -> None:
+async def test_the_limit_of_silence_does_not_depend_on_the_deadline() -> None:
     """The boot of two tokens took a millisecond; the caller would wait for a minute."""
     models = FakeModels(
         snapshot(pool_candidate("a"), pool_candidate("b")),

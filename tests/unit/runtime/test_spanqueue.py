@@ -67,7 +67,7 @@ def test_a_few_are_exported_without_a_shutdown() -> None:
     assert exporter.names == ["0"]
 
 
-def test_what_does_not_fit_is_dropped_and_counted() -> None:
+def test_spans_that_do_not_fit_are_dropped_and_counted() -> None:
     exporter = Gate()
     queue = SpanQueue(exporter, most_spans=100)
     end_spans(queue, 1)
@@ -82,7 +82,7 @@ def test_what_does_not_fit_is_dropped_and_counted() -> None:
 
 
 @pytest.mark.parametrize("result", [SpanExportResult.FAILURE, OSError("no network")], ids=["failure", "defect"])
-def test_what_the_exporter_fails_with_is_counted(result: SpanExportResult | Exception) -> None:
+def test_failures_of_the_exporter_are_counted(result: SpanExportResult | Exception) -> None:
     exporter = Gate(result)
     exporter.opened.set()
     queue = SpanQueue(exporter)

@@ -101,7 +101,7 @@ async def test_an_unreadable_verdict_is_asked_for_once_more() -> None:
     assert sum(entry.cost_nanousd for entry in response.entries) == 28
 
 
-async def test_what_the_judge_reads_of_a_text_is_bounded() -> None:
+async def test_the_judge_reads_a_bounded_part_of_a_text() -> None:
     models = FakeModels(scripted(*["x"] * 4))
     asked = request(partial("x", "a" * 3000), partial("y", "b" * 1000))
     asked.messages[0].content = "c" * 3000
@@ -113,7 +113,7 @@ async def test_what_the_judge_reads_of_a_text_is_bounded() -> None:
         assert 900 < read.count("c") < 1100
 
 
-async def test_of_a_long_reply_the_judge_is_shown_the_begin() -> None:
+async def test_the_judge_reads_the_start_of_a_long_reply() -> None:
     models = FakeModels(scripted(*["x" * 5000] * 4))
     await select(models, request(*TWO))
     again = [generation.messages[1].content for generation in models.asked if len(generation.messages) == 3]
@@ -229,7 +229,7 @@ async def test_a_judge_that_hangs_leaves_time_for_the_prior(clock: Clock) -> Non
     assert len(response.entries) == 2
 
 
-async def test_without_a_judge_the_prior_ranks() -> None:
+async def test_the_prior_ranks_without_a_judge() -> None:
     asked = request(*TWO)
     asked.ClearField("judge")
     response = await select(FakeModels(scripted()), asked)
