@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from lightrouter.localmodel.download import ModelUnavailableError, fetch_model
+from tests.readme import DOCS, blocks
 from tests.suite.up_support import TIMEOUT_S, Up, cli, until
 
 _MARK = "TEST_OF_LIGHTROUTER"
@@ -63,10 +64,10 @@ def test_three_candidates_of_one_model_answer(tmp_path: Path) -> None:
         up.end()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(2400)
 def test_the_demonstration_shows_both_routes_and_leaves_nothing() -> None:
     mark = str(uuid.uuid4())
-    shown = cli("demo", more={_MARK: mark}, timeout_s=240)
+    shown = cli("demo", more={_MARK: mark}, timeout_s=2000)
     assert shown.returncode == 0, shown.stdout + shown.stderr
     for part in (
         "1. A prompt that needs two candidates",
@@ -76,6 +77,9 @@ def test_the_demonstration_shows_both_routes_and_leaves_nothing() -> None:
     ):
         assert part in shown.stdout
     assert shown.stdout.count("ledger") == 2
+    (printed,) = [block for block in blocks(DOCS / "get-started.md", "") if block.startswith("2. A prompt")]
+    headings = {" ".join(line.split()) for line in printed.splitlines() if line.startswith("┃")}
+    assert headings <= {" ".join(line.split()) for line in shown.stdout.splitlines()}
     assert [process for process in psutil.process_iter() if _environment(process).get(_MARK) == mark] == []
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
 
 # A choice: many times what a prompt takes on two quiet cores, so that busy ones show the same.
-_TIMEOUT_S: Final = 300.0
+_TIMEOUT_S: Final = 900.0
 _ONE_SUFFICES: Final = frozenset({SelectionReason.SELECTION_REASON_MARGIN, SelectionReason.SELECTION_REASON_AGREEMENT})
 # A choice: fits most terminals and pages.
 _PIPED_WIDTH: Final = 120

@@ -76,7 +76,8 @@ class OneProcess(Suite):
 
     def _settings(self, pool: Path) -> SuiteSettings:
         options = self._options
-        flags = ["--listen", options.listen, "--pool", str(pool), *options.artifact_flags, *options.common_flags]
+        flags = ["--listen", options.listen, "--pool", str(pool), *options.common_flags]
+        flags += [*options.artifact_flags, *options.synthesis_flags]
         try:
             return read(flags, os.environ)
         except InvalidSettingError as error:

@@ -41,7 +41,7 @@ class Processes(Suite):
         path = self._given_pool()
         if path:
             self._pool_file = self._watched(path)
-        for name, more in (("selector", self._options.artifact_flags), ("aggregator", [])):
+        for name, more in (("selector", self._options.artifact_flags), ("aggregator", self._options.synthesis_flags)):
             # Only this suite's router can reach them, and a changed pool file may name adapters anywhere.
             arguments = ["--listen", f"unix:{self._folder}/{name}.sock", "--adapter-address", "*", *more]
             self._launch(name, f"lightrouter.{name}", arguments)

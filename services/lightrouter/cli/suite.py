@@ -21,6 +21,9 @@ from lightrouter.pool.file import PoolFileError
 START_S: Final = 300.0
 """Longest start of a suite, in seconds. A choice: a small local model loads in 6 s, and on a slow machine in ten times
 that. It bounds what hangs; a service that ends is seen at once."""
+_LOCAL_FIRST_PIECE_S: Final = 600.0
+"""A choice: on two busy cores a small model has read two drafts after half a minute, on slow ones in ten times that.
+The call's deadline bounds it, too."""
 FLUSH_S: Final = 5.0
 """Seconds in which a stopped process still sends its last traces."""
 
@@ -63,6 +66,11 @@ class SuiteOptions:
     def artifact_flags(self) -> list[str]:
         """The artifact, as a flag of the selector."""
         return ["--artifact", str(self.artifact.absolute())] if self.artifact else []
+
+    @property
+    def synthesis_flags(self) -> list[str]:
+        """The patience with a synthesizer that is the local model, as a flag of the aggregator."""
+        return ["--first-piece-seconds", f"{_LOCAL_FIRST_PIECE_S:g}"] if self.model else []
 
 
 @dataclass(frozen=True, slots=True)
