@@ -253,22 +253,17 @@ def features(
 
 def _qualities(known: Sequence[Prior]) -> list[list[float]]:
     """Returns each candidate's expected qualities, and how far it is behind the best: "overall" to "expected_rank"."""
-    overall, wide, near = (max(prior[field] for prior in known) for field in range(3))
+    rows = [(prior.overall, prior.wide, prior.near, prior.expected) for prior in known]
+    tops = [max(column) for column in zip(*rows, strict=True)]
     ranking = sorted((prior.expected for prior in known), reverse=True)
     return [
         [
-            prior.overall,
-            prior.wide,
-            prior.near,
-            prior.expected,
+            *row,
             math.log1p(prior.evidence),
-            prior.overall - overall,
-            prior.wide - wide,
-            prior.near - near,
-            prior.expected - ranking[0],
+            *(quality - top for quality, top in zip(row, tops, strict=True)),
             float(ranking.index(prior.expected)),
         ]
-        for prior in known
+        for prior, row in zip(known, rows, strict=True)
     ]
 
 
