@@ -232,7 +232,7 @@ class RouterSuite:
     async def _start_router(self) -> None:
         own = {
             "listen": self.address_of("router"),
-            "boot_grace_seconds": 0.0,
+            "boot_grace_seconds": 600.0,
             "boot_tokens": 2,
             "max_output_tokens": 8,
             "hold": "never",

@@ -135,9 +135,10 @@ async def test_a_judge_that_hangs_while_calls_are_held_costs_at_least_its_prompt
 
 
 async def test_a_synthesizer_that_hangs_costs_at_least_its_prompt(folder: Path, clock: Clock) -> None:
+    others = behaviours.Hanging()
     async with (
-        Upstream(behaviours.model(TEXT), behaviours.hang) as first,
-        Upstream(behaviours.model(OTHER), behaviours.hang) as second,
+        Upstream(behaviours.model(TEXT), others) as first,
+        Upstream(behaviours.model(OTHER), others) as second,
         Upstream(behaviours.hang_mid_stream("An", " answer")) as merger,
         running(
             folder,
@@ -149,9 +150,7 @@ async def test_a_synthesizer_that_hangs_costs_at_least_its_prompt(folder: Path, 
     ):
         asked = prompt(MERGED)
         asked.policy.candidates.extend(["first", "second"])
-        answer = await clock.pass_at_each(
-            30, [each.requests for each in (first, second, merger)], suite.complete(asked)
-        )
+        answer = await clock.pass_at_each(30, [others, merger.requests], suite.complete(asked))
         await merger.all_closed()
     assert answer.text == TEXT
     assert [each.reason for each in answer.degraded] == [DEGRADED_REASON_AGGREGATOR_SLOW]

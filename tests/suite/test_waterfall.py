@@ -145,17 +145,18 @@ async def test_a_slow_selector(folder: Path, clock: Clock) -> None:
     recorder = Recorder()
     policy = Policy(boot_tokens=8, k=1, selector=LLM)
     async with suite_of(folder, recorder, *MODELS) as (suite, upstreams):
-        upstreams[2].then(MODELS[2], behaviours.hang)
+        judged = behaviours.Hanging()
+        upstreams[2].then(MODELS[2], judged)
         # A judge has at most 30 s.
-        await clock.pass_at_each(30, [upstreams[2].requests], completed(suite, policy))
+        await clock.pass_at_each(30, [judged], completed(suite, policy))
         trace = truthful(await recorder.tree())
     select = trace.one(names.SELECT)
     (degraded,) = events(select, names.ANSWER_DEGRADED)
     assert degraded[names.REASON] in {"selector_slow", "selector_failed"}
     assert select.status.status_code is StatusCode.UNSET
-    judged = trace.chats("select")
-    assert judged
-    assert errors(judged) <= LEFT | {"UPSTREAM_TIMEOUT"}
+    chats = trace.chats("select")
+    assert chats
+    assert errors(chats) <= LEFT | {"UPSTREAM_TIMEOUT"}
 
 
 async def test_all_candidates_fail(folder: Path) -> None:

@@ -120,6 +120,15 @@ async def hang(exchange: Exchange) -> None:
     await exchange.hang()
 
 
+class Hanging(list[Exchange]):
+    """Hangs, too, and knows the requests that it has taken."""
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Takes a request."""
+        self.append(exchange)
+        await exchange.hang()
+
+
 async def hang_up(exchange: Exchange) -> None:
     """Takes the request and closes the connection."""
     exchange.keep = False
