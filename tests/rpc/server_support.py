@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -81,6 +83,15 @@ class Scripted(adapter_pb2_grpc.AdapterServiceServicer):
             raise ServiceError(Code.UNAVAILABLE, ErrorReason.ERROR_REASON_UPSTREAM_UNAVAILABLE, "reset")
         finally:
             self.cancelled.set()
+
+
+@asynccontextmanager
+async def serving(adapter: adapter_pb2_grpc.AdapterServiceServicer, folder: Path) -> AsyncIterator[str]:
+    """Serves an adapter on a socket in `folder`; yields its address."""
+    server = Server(ServiceSettings(listen=f"unix:{folder}/adapter.sock"))
+    server.add(names.ADAPTER_SERVICE, adapter_pb2_grpc.add_AdapterServiceServicer_to_server, adapter)
+    async with server:
+        yield f"unix:{folder}/adapter.sock"
 
 
 class Rig:

@@ -280,25 +280,18 @@ async def test_a_reader_who_stops_stops_the_provider_and_lets_it_go_on() -> None
         assert len(held.output[0]) == endless.sent + len(" end")
 
 
-async def test_a_reader_who_stops_is_bounded_by_its_deadline_and_opens_no_circuit(clock: Clock) -> None:
+@pytest.mark.parametrize("leaves", [False, True], ids=["stops", "leaves"])
+async def test_a_reader_who_does_not_read_on_is_no_fault_of_the_provider(clock: Clock, leaves: bool) -> None:
     endless = Endless()
     circuit = {"failures": 1, "cooldown_s": 600, "silence_s": 0.001}
     async with Upstream(endless) as upstream, adapter(upstream.base_url, limits=LIMITS, circuit=circuit) as served:
         call = served.hold(generation(), 0, LONG)
         await anext(aiter(call))
         await endless.stands_still()
-        clock.advance(LONG)
-        await settled(upstream, 1)
-        assert served.live.serving
-
-
-async def test_a_reader_who_leaves_while_the_provider_waits_opens_no_circuit() -> None:
-    endless = Endless()
-    circuit = {"failures": 1, "cooldown_s": 600, "silence_s": 0.001}
-    async with Upstream(endless) as upstream, adapter(upstream.base_url, limits=LIMITS, circuit=circuit) as served:
-        call = served.hold(generation(), 0, LONG)
-        await anext(aiter(call))
-        await endless.stands_still()
-        call.cancel()
+        if leaves:
+            call.cancel()
+        else:
+            # The deadline bounds the reader who stops.
+            clock.advance(LONG)
         await settled(upstream, 1)
         assert served.live.serving

@@ -14,9 +14,7 @@ from lightrouter.aggregator.assemble import assemble
 from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.rpc.channels import Channels
-from lightrouter.runtime.rpc.server import Server
 from lightrouter.runtime.rpc.status import from_rpc_error
-from lightrouter.runtime.settings import ServiceSettings
 from lightrouter.runtime.telemetry.setup import Telemetry
 from lightrouter.v1.adapter_pb2 import (
     DescribeRequest,
@@ -29,7 +27,7 @@ from lightrouter.v1.adapter_pb2 import (
     StreamGenerateRequest,
     StreamGenerateResponse,
 )
-from lightrouter.v1.adapter_pb2_grpc import AdapterServiceServicer, add_AdapterServiceServicer_to_server
+from lightrouter.v1.adapter_pb2_grpc import AdapterServiceServicer
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse, AggregateResult
 from lightrouter.v1.aggregator_pb2_grpc import AggregatorServiceStub
 from lightrouter.v1.candidate_pb2 import Draft, ModelTarget
@@ -38,6 +36,7 @@ from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import DegradedReason
 from lightrouter.v1.policy_pb2 import AggregatorStrategy
 from tests.clock import Clock
+from tests.rpc.server_support import serving
 
 if TYPE_CHECKING:
     from lightrouter.v1.aggregator_pb2_grpc import AggregatorServiceAsyncStub
@@ -93,10 +92,8 @@ def synthesizer() -> FakeSynthesizer:
 
 @pytest.fixture
 async def address(synthesizer: FakeSynthesizer, tmp_path: Path) -> AsyncIterator[str]:
-    server = Server(ServiceSettings(listen=f"unix:{tmp_path}/synthesizer.sock"))
-    server.add("lightrouter.v1.AdapterService", add_AdapterServiceServicer_to_server, synthesizer)
-    async with server:
-        yield f"unix:{tmp_path}/synthesizer.sock"
+    async with serving(synthesizer, tmp_path) as address:
+        yield address
 
 
 @pytest.fixture

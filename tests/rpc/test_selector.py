@@ -13,9 +13,7 @@ import pytest
 
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.rpc.channels import Channels
-from lightrouter.runtime.rpc.server import Server
 from lightrouter.runtime.rpc.status import from_rpc_error
-from lightrouter.runtime.settings import ServiceSettings
 from lightrouter.runtime.telemetry.setup import Telemetry
 from lightrouter.selector.assemble import assemble
 from lightrouter.selector.settings import SelectorSettings
@@ -28,7 +26,7 @@ from lightrouter.v1.adapter_pb2 import (
     StreamGenerateRequest,
     StreamGenerateResponse,
 )
-from lightrouter.v1.adapter_pb2_grpc import AdapterServiceServicer, add_AdapterServiceServicer_to_server
+from lightrouter.v1.adapter_pb2_grpc import AdapterServiceServicer
 from lightrouter.v1.candidate_pb2 import ModelTarget, Partial
 from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Role, Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason
@@ -37,6 +35,7 @@ from lightrouter.v1.policy_pb2 import SelectorStrategy
 from lightrouter.v1.selector_pb2 import SelectRequest, ShortlistCandidate, ShortlistRequest
 from lightrouter.v1.selector_pb2_grpc import SelectorServiceStub
 from tests.clock import Clock
+from tests.rpc.server_support import serving
 
 if TYPE_CHECKING:
     from lightrouter.v1.selector_pb2_grpc import SelectorServiceAsyncStub
@@ -90,10 +89,8 @@ def judge() -> FakeJudge:
 
 @pytest.fixture
 async def judge_address(judge: FakeJudge, tmp_path: Path) -> AsyncIterator[str]:
-    server = Server(ServiceSettings(listen=f"unix:{tmp_path}/judge.sock"))
-    server.add("lightrouter.v1.AdapterService", add_AdapterServiceServicer_to_server, judge)
-    async with server:
-        yield f"unix:{tmp_path}/judge.sock"
+    async with serving(judge, tmp_path) as address:
+        yield address
 
 
 @pytest.fixture

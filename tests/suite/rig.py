@@ -33,6 +33,7 @@ from lightrouter.v1.chat_pb2 import ChatMessage, Role
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Prompt, StreamCompleteRequest, StreamCompleteResponse
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub
+from tests.upstreams.upstream import Upstream
 
 if TYPE_CHECKING:
     from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
@@ -45,6 +46,11 @@ def entry(name: str, base_url: str, **fields: object) -> Entry:
     """Returns a pool entry that costs something and does not wait long between its retries."""
     base = {"name": name, "base_url": base_url, "model": f"model-of-{name}", "prices": {"input": 1, "output": 2}}
     return base | fields
+
+
+def first_and_second(first: Upstream, second: Upstream) -> tuple[Entry, Entry]:
+    """Returns the entries of two candidates, of which the first is the better one."""
+    return entry("first", first.base_url, prior=0.9), entry("second", second.base_url)
 
 
 def prompt(policy: Policy | None = None, text: str = "What is the capital of France?") -> Prompt:

@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from lightrouter.runtime.telemetry import names
 from lightrouter.v1.router_pb2 import CompleteRequest, StreamCompleteRequest
-from tests.suite.rig import entry, prompt, running
+from tests.suite.rig import first_and_second, prompt, running
 from tests.suite.test_hold import ALONE, BOOT, OTHER, PATIENT, TEXT, until_left, written
 from tests.suite.test_waterfall import held_calls, truthful
 from tests.suite.tracing import CALLER, Recorder, Tree, attribute, events
@@ -24,13 +24,7 @@ async def traced(folder: Path, *, watched: bool = False) -> Tree:
     async with (
         Upstream(written(TEXT, BOOT + 3, left)) as first,
         Upstream(until_left(OTHER, left)) as second,
-        running(
-            folder,
-            entry("first", first.base_url, prior=0.9),
-            entry("second", second.base_url),
-            router=PATIENT,
-            spans=recorder,
-        ) as suite,
+        running(folder, *first_and_second(first, second), router=PATIENT, spans=recorder) as suite,
     ):
         asked = prompt(ALONE)
         if watched:

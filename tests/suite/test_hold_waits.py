@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import grpc
@@ -40,7 +40,7 @@ from lightrouter.v1.policy_pb2 import (
 )
 from lightrouter.v1.router_pb2 import Answer, Prompt, StreamCompleteRequest
 from tests.clock import Clock
-from tests.suite.rig import entry, prompt, running
+from tests.suite.rig import Suite, entry, first_and_second, prompt, running
 from tests.suite.test_cancellation import DEADLINES, own_tasks
 from tests.suite.test_hold import ALONE, BOOT, OTHER, TEXT, written
 from tests.upstreams import behaviours
@@ -59,6 +59,11 @@ MERGED = Policy(
 PATIENT = {"quorum": 1.0, "aggregator": "best"}
 
 
+def judging(folder: Path, first: Upstream, second: Upstream, judge: Upstream) -> AbstractAsyncContextManager[Suite]:
+    entries = (*first_and_second(first, second), entry("judge", judge.base_url))
+    return running(folder, *entries, router=PATIENT, pool={"judge": "judge"})
+
+
 @pytest.mark.parametrize("streamed", [False, True], ids=["Complete", "StreamComplete"])
 @pytest.mark.parametrize("policy", [ALONE, JUDGED], ids=["chosen", "judged"])
 async def test_a_caller_that_leaves_while_calls_are_held(folder: Path, policy: Policy, streamed: bool) -> None:
@@ -67,14 +72,7 @@ async def test_a_caller_that_leaves_while_calls_are_held(folder: Path, policy: P
         Upstream(waits) as first,
         Upstream(behaviours.model(OTHER), waits) as second,
         Upstream(behaviours.hang) as judge,
-        running(
-            folder,
-            entry("first", first.base_url, prior=0.9),
-            entry("second", second.base_url),
-            entry("judge", judge.base_url),
-            router=PATIENT,
-            pool={"judge": "judge"},
-        ) as suite,
+        judging(folder, first, second, judge) as suite,
     ):
         # The first route opens the connections and their tasks, which stay.
         await suite.complete(prompt(Policy(candidates=["second"])))
@@ -103,9 +101,7 @@ async def test_a_deadline_that_passes_while_calls_are_held(folder: Path) -> None
     async with (
         Upstream(waits) as first,
         Upstream(waits) as second,
-        running(
-            folder, entry("first", first.base_url, prior=0.9), entry("second", second.base_url), router=PATIENT
-        ) as suite,
+        running(folder, *first_and_second(first, second), router=PATIENT) as suite,
     ):
         for seconds in DEADLINES:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -122,14 +118,7 @@ async def test_a_judge_that_hangs_while_calls_are_held_costs_at_least_its_prompt
         Upstream(behaviours.model(TEXT)) as first,
         Upstream(behaviours.model(OTHER)) as second,
         Upstream(behaviours.hang) as judge,
-        running(
-            folder,
-            entry("first", first.base_url, prior=0.9),
-            entry("second", second.base_url),
-            entry("judge", judge.base_url),
-            router=PATIENT,
-            pool={"judge": "judge"},
-        ) as suite,
+        judging(folder, first, second, judge) as suite,
     ):
         asked = prompt(JUDGED)
         asked.policy.candidates.extend(["first", "second"])
@@ -153,8 +142,7 @@ async def test_a_synthesizer_that_hangs_costs_at_least_its_prompt(folder: Path, 
         Upstream(behaviours.hang_mid_stream("An", " answer")) as merger,
         running(
             folder,
-            entry("first", first.base_url, prior=0.9),
-            entry("second", second.base_url),
+            *first_and_second(first, second),
             entry("merger", merger.base_url),
             router={"quorum": 1.0},
             pool={"synthesizer": "merger"},
@@ -308,9 +296,7 @@ async def test_held_calls_stay_below_the_ceiling(folder: Path, ceiling: int) -> 
     async with (
         Upstream(behaviours.model(TEXT)) as first,
         Upstream(behaviours.model(OTHER)) as second,
-        running(
-            folder, entry("first", first.base_url, prior=0.9), entry("second", second.base_url), router=PATIENT
-        ) as suite,
+        running(folder, *first_and_second(first, second), router=PATIENT) as suite,
     ):
         asked = prompt(_with(ALONE, Policy(max_cost_nanousd=ceiling)))
         asked.sampling.max_output_tokens = 40

@@ -1,7 +1,6 @@
 """The lab's experiments with a real judge and a real synthesizer: the small local model, on a few prompts."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +9,13 @@ import pytest
 
 from lightrouter.cli.__main__ import run
 from lightrouter.cli.errors import ExitCode
-from lightrouter.localmodel.download import ModelUnavailableError, fetch_model
 from tests.unit.lab import pool
 
 pytest.importorskip("xllamacpp", reason="the local model needs xllamacpp, which has no wheel for this platform")
+pytestmark = pytest.mark.usefixtures("small_model")
 
 # Each takes seconds.
 _ASKED = 1
-
-
-@pytest.fixture(scope="module", autouse=True)
-def model() -> Path:
-    try:
-        return fetch_model()
-    except ModelUnavailableError as error:
-        if "CI" in os.environ:
-            raise
-        pytest.skip(f"the local model cannot be had: {error}")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """`lightrouter up` and `lightrouter demo` with the real small model."""
 
 import json
-import os
 import signal
 import uuid
 from pathlib import Path
@@ -9,22 +8,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lightrouter.localmodel.download import ModelUnavailableError, fetch_model
 from tests.readme import DOCS, blocks
 from tests.suite.up_support import TIMEOUT_S, Up, cli, until
 
 _MARK = "TEST_OF_LIGHTROUTER"
 pytest.importorskip("xllamacpp", reason="the local model needs xllamacpp, which has no wheel for this platform")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def model() -> Path:
-    try:
-        return fetch_model()
-    except ModelUnavailableError as error:
-        if "CI" in os.environ:
-            raise
-        pytest.skip(f"the local model cannot be had: {error}")
+pytestmark = pytest.mark.usefixtures("small_model")
 
 
 def test_three_candidates_of_one_model_answer(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,13 +34,18 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Up, str]]:
         started.end()
 
 
-def test_recorded_prompts_get_their_recorded_answers(up: tuple[Up, str]) -> None:
-    _, address = up
-    arguments = ("--boot-tokens", "5", "--selector", "prior", "--k", "1", "--candidates", "wise-7b", "-o", "json")
-    answered = cli("ask", "Why is the sky blue?", *arguments, address=address)
+def _answer(up: tuple[Up, str], *arguments: str) -> dict[str, Any]:
+    """Returns the answer to a recorded prompt, by the candidate with the long text."""
+    one = ("--boot-tokens", "5", "--k", "1", "--candidates", "wise-7b", "-o", "json")
+    answered = cli("ask", "Why is the sky blue?", *one, *arguments, address=up[1])
     assert answered.returncode == 0, answered.stderr
-    answer = json.loads(answered.stdout)
+    answer: dict[str, Any] = json.loads(answered.stdout)
     assert answer["text"] == LONG
+    return answer
+
+
+def test_recorded_prompts_get_their_recorded_answers(up: tuple[Up, str]) -> None:
+    answer = _answer(up, "--selector", "prior")
     # The only candidate goes on for certain, so its call is held.
     (call,) = answer["ledger"]["entries"]
     assert (call["stage"], call["wentOn"], call["model"]) == ("STAGE_BOOT", True, "Wise/7B")
@@ -50,12 +56,7 @@ def test_recorded_prompts_get_their_recorded_answers(up: tuple[Up, str]) -> None
 
 
 def test_cut_calls_get_them_too_and_read_the_prompt_twice(up: tuple[Up, str]) -> None:
-    _, address = up
-    arguments = ("--boot-tokens", "5", "--hold", "never", "--k", "1", "--candidates", "wise-7b", "-o", "json")
-    answered = cli("ask", "Why is the sky blue?", *arguments, address=address)
-    assert answered.returncode == 0, answered.stderr
-    answer = json.loads(answered.stdout)
-    assert answer["text"] == LONG
+    answer = _answer(up, "--hold", "never")
     boot, completion = answer["ledger"]["entries"]
     assert (boot["stage"], completion["stage"]) == ("STAGE_BOOT", "STAGE_COMPLETE")
     assert boot["usage"] == {"inputTokens": "10", "outputTokens": "5"}

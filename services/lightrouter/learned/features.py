@@ -212,80 +212,117 @@ def features(
         known: The prior knowledge of each of them for this prompt.
         priors: The known outcomes.
     """
-    count = len(partials)
     surfaces = [reading.surface for reading in readings]
     answers = [reading.answer for reading in readings]
     expected = [prior.expected for prior in known]
+    weights = [max(0.1, log_odds(quality) + 1.5) for quality in expected]
+    derived = [_derived(asked.options, seen.conclusion) for seen in surfaces]
+    top = max(expected)
+    of_all = [
+        float(len(partials)),
+        sum(expected) / len(partials),
+        top,
+        asked.neighbours.nearest,
+        asked.length,
+        asked.digits,
+        float(len(asked.options)),
+    ]
+    parts = zip(
+        _qualities(known),
+        _given_lengths(partials, surfaces, known, priors),
+        _texts(asked, partials, surfaces),
+        _supports(answers, weights),
+        _likenesses(surfaces, weights, expected.index(top)),
+        answers,
+        strict=True,
+    )
+    return [
+        [
+            *quality,
+            *given,
+            *of_all,
+            *text,
+            *support,
+            *likeness,
+            *_derivation(index, answer, asked.options, derived, weights),
+            *_cues(answer, asked.options),
+        ]
+        for index, (quality, given, text, support, likeness, answer) in enumerate(parts)
+    ]
+
+
+def _qualities(known: Sequence[Prior]) -> list[list[float]]:
+    """Returns each candidate's expected qualities, and how far it is behind the best: "overall" to "expected_rank"."""
+    rows = [(prior.overall, prior.wide, prior.near, prior.expected) for prior in known]
+    tops = [max(column) for column in zip(*rows, strict=True)]
+    ranking = sorted((prior.expected for prior in known), reverse=True)
+    return [
+        [
+            *row,
+            math.log1p(prior.evidence),
+            *(quality - top for quality, top in zip(row, tops, strict=True)),
+            float(ranking.index(prior.expected)),
+        ]
+        for prior, row in zip(known, rows, strict=True)
+    ]
+
+
+def _given_lengths(
+    partials: Sequence[PartialAnswer], surfaces: Sequence[Surface], known: Sequence[Prior], priors: Priors
+) -> list[tuple[float, float]]:
+    """Returns each candidate's expected quality given its text's length, and how far that is behind the best."""
     given = [
         priors.given_length(each.candidate.name, prior.overall, seen.length, complete=each.complete)
         for each, prior, seen in zip(partials, known, surfaces, strict=True)
     ]
-    weights = [max(0.1, log_odds(quality) + 1.5) for quality in expected]
+    top = max(given)
+    return [(quality, quality - top) for quality in given]
+
+
+def _texts(asked: Question, partials: Sequence[PartialAnswer], surfaces: Sequence[Surface]) -> list[list[float]]:
+    """Returns the features of each text by itself and beside the others: "length" to "prompt_overlap"."""
+    mean_length = sum(seen.length for seen in surfaces) / len(surfaces)
+    finished = sum(each.complete for each in partials) / len(partials)
+    return [
+        [
+            math.log1p(seen.length),
+            seen.length / (mean_length + 1),
+            float(each.complete),
+            finished,
+            seen.lines,
+            seen.digits,
+            seen.maths,
+            seen.hedges,
+            len(seen.words & asked.words) / (len(seen.words) + 1),
+        ]
+        for each, seen in zip(partials, surfaces, strict=True)
+    ]
+
+
+def _supports(answers: Sequence[str | None], weights: Sequence[float]) -> list[list[float]]:
+    """Returns how the others' answers support each candidate's: "has_answer" to "answers_given"."""
     votes = _votes(answers, weights)
-    similarity = _similarities(surfaces)
-    best = max(range(count), key=expected.__getitem__)
-    mean_length = sum(seen.length for seen in surfaces) / count
-    finished = sum(each.complete for each in partials) / count
-    tops = [max(prior[field] for prior in known) for field in range(3)]
-    top, top_given, mean = max(expected), max(given), sum(expected) / count
     cast = sum(votes.values())
-    ranking = sorted(expected, reverse=True)
-    derived = [_derived(asked.options, seen.conclusion) for seen in surfaces]
     rows: list[list[float]] = []
-    for index, (each, answer, seen, prior) in enumerate(zip(partials, answers, surfaces, known, strict=True)):
-        own = weights[index] if answer is not None else 0.0
+    for answer, weight in zip(answers, weights, strict=True):
+        own = weight if answer is not None else 0.0
         total = votes.get(answer, 0.0) if answer is not None else 0.0
         rival = max((weight for other, weight in votes.items() if other != answer), default=0.0)
-        row = similarity[index]
+        share = total / cast if cast else 0.0
+        rows.append([float(answer is not None), total - own, share, cast - total, rival, total - rival, cast])
+    return rows
+
+
+def _likenesses(surfaces: Sequence[Surface], weights: Sequence[float], best: int) -> list[tuple[float, float, float]]:
+    """Returns how similar each text is to the others, to that of the best candidate, and the difference."""
+    rows: list[tuple[float, float, float]] = []
+    for index, row in enumerate(_similarities(surfaces)):
         others = sum(weight for other, weight in enumerate(weights) if other != index)
         alike = sum(
             weight * value for other, (weight, value) in enumerate(zip(weights, row, strict=True)) if other != index
         )
         alike = alike / others if others else 0.0
-        rows.append(
-            [
-                prior.overall,
-                prior.wide,
-                prior.near,
-                expected[index],
-                math.log1p(prior.evidence),
-                prior.overall - tops[0],
-                prior.wide - tops[1],
-                prior.near - tops[2],
-                expected[index] - top,
-                float(ranking.index(expected[index])),
-                given[index],
-                given[index] - top_given,
-                float(count),
-                mean,
-                top,
-                asked.neighbours.nearest,
-                asked.length,
-                asked.digits,
-                float(len(asked.options)),
-                math.log1p(seen.length),
-                seen.length / (mean_length + 1),
-                float(each.complete),
-                finished,
-                seen.lines,
-                seen.digits,
-                seen.maths,
-                seen.hedges,
-                len(seen.words & asked.words) / (len(seen.words) + 1),
-                float(answer is not None),
-                total - own,
-                total / cast if cast else 0.0,
-                cast - total,
-                rival,
-                total - rival,
-                cast,
-                alike,
-                row[best],
-                alike - row[best],
-                *_derivation(index, answer, asked.options, derived, weights),
-                *_cues(answer, asked.options),
-            ]
-        )
+        rows.append((alike, row[best], alike - row[best]))
     return rows
 
 

@@ -139,17 +139,17 @@ def rows(known: Known, answered: Sequence[Answered], unasked: Sequence[Candidate
     before = [known.featurizer.prior(each.candidate, asked.neighbours) for each in answered]
     groups = _groups(answered)
     pick = max(range(len(answered)), key=lambda place: answered[place].quality, default=None)
-    own = () if pick is None else next(group for group in groups if pick in group)
+    at = _group_of(pick, groups)
+    own = () if at is None else groups[at]
     rivals = [place for place in range(len(answered)) if place not in own]
     rival = max(rivals, key=lambda place: answered[place].quality, default=None)
+    other = _group_of(rival, groups)
     best = 0.0 if pick is None else answered[pick].quality
     second = 0.0 if rival is None else answered[rival].quality
     near, overall = (
         _posterior(known, shares, answered, before, groups, unasked, expected)
         for shares in (known.near, known.joint.overall)
     )
-    at = None if pick is None else next(place for place, group in enumerate(groups) if pick in group)
-    other = None if rival is None else next(place for place, group in enumerate(groups) if rival in group)
     open_best = max(each.expected for each in expected)
     lengths = [priors.expected_length(each.name, asked.neighbours) or 0.0 for each in unasked]
     so_far = _length_so_far(known, answered)
@@ -213,6 +213,10 @@ def _groups(answered: Sequence[Answered]) -> list[list[int]]:
     for place, each in enumerate(answered):
         found.setdefault(place if each.answer is None else each.answer, []).append(place)
     return list(found.values())
+
+
+def _group_of(place: int | None, groups: Sequence[Sequence[int]]) -> int | None:
+    return next((index for index, group in enumerate(groups) if place in group), None)
 
 
 def _posterior(

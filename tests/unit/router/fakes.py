@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 
 from lightrouter.router.pool.snapshot import PoolSnapshot
@@ -161,14 +161,20 @@ class FakeModels:
         at_checkpoint.continuation = CONTINUATION + name.encode()
         yield StreamGenerateResponse(checkpoint=at_checkpoint)
         self.checkpoints.put_nowait(name)
-        self.running += 1
-        self.quiet.clear()
-        try:
+        with self._running(name):
             await self.rest[name].wait()
             if model.dies:
                 raise model.dies
             for word in whole[len(words) :]:
                 yield StreamGenerateResponse(chunk=GenerationChunk(text=word))
+        yield StreamGenerateResponse(result=result)
+
+    @contextmanager
+    def _running(self, name: str) -> Iterator[None]:
+        self.running += 1
+        self.quiet.clear()
+        try:
+            yield
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled.append(name)
             raise
@@ -176,7 +182,6 @@ class FakeModels:
             self.running -= 1
             if not self.running:
                 self.quiet.set()
-        yield StreamGenerateResponse(result=result)
 
     async def _begin(
         self, target: ModelTarget, generation: Generation, deadline: Deadline
@@ -186,9 +191,7 @@ class FakeModels:
         assert target == self.snapshot.targets[name]
         self.gate(generation)
         model = self.models[name]
-        self.running += 1
-        self.quiet.clear()
-        try:
+        with self._running(name):
             await asyncio.sleep(0)
             if stage in model.hangs:
                 self._hanging.put_nowait(name)
@@ -197,13 +200,6 @@ class FakeModels:
                         await asyncio.Event().wait()
                 except TimeoutError:
                     raise deadline_exceeded("the deadline passed") from None
-        except asyncio.CancelledError:
-            self.cancelled.append(name)
-            raise
-        finally:
-            self.running -= 1
-            if not self.running:
-                self.quiet.set()
         if stage in model.fails:
             raise model.fails[stage]
         words, restarted, result = self._write(generation)

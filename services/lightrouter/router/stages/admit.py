@@ -82,22 +82,8 @@ def admit(
             or does not fit into its cost ceiling or into any context window; FAILED_PRECONDITION if the pool has no
             candidate that may answer.
     """
-    policy = Policy()
-    policy.CopyFrom(defaults.policy)
-    policy.MergeFrom(prompt.policy)
-    if asks_for_boots(prompt.policy):
-        policy.ClearField("worth_nanousd")
-    check(policy.answer_pattern, f"{_POLICY}.answer_pattern")
-    sampling = Sampling()
-    sampling.CopyFrom(prompt.sampling)
-    if not sampling.HasField("max_output_tokens"):
-        sampling.max_output_tokens = defaults.max_output_tokens
-    defaults.maxima.apply(policy, sampling)
     media = list(media_needs(prompt.messages))
-    if media and not (policy.candidates or prompt.policy.HasField("shortlist")):
-        # Each boot reads the media anew, and they are most of the prompt.
-        small = max(policy.k, _MEDIA_SHORTLIST)
-        policy.shortlist = min(policy.shortlist or small, small)
+    policy, sampling = _filled_in(prompt, defaults, media)
     check_results(prompt.messages)
     specs = _named(policy.candidates, snapshot) if policy.candidates else _allowed(snapshot)
     specs = _able(specs, prompt, ledger)
@@ -109,13 +95,7 @@ def admit(
     fitting = _fitting(specs, left_out, snapshot, policy, sampling.max_output_tokens, prompt_tokens, ledger)
     fitting = [replace(candidate, resumes=resumes) for candidate in fitting]
     asked, standby = _asked(fitting, left_out, policy.k, ledger)
-    author = author_of_call(prompt.messages)
-    if any(candidate.name == author for candidate in asked):
-        # The others know nothing of what it was about to do.
-        standby = [*(each for each in asked if each.name != author), *standby]
-        asked = [each for each in asked if each.name == author]
-    else:
-        author = ""
+    asked, standby, author = _after_author(prompt, asked, standby)
     ceiling = policy.max_cost_nanousd if policy.HasField("max_cost_nanousd") else None
     most = most_messages_tokens(prompt.messages) + most_output_tokens(prompt.output)
     budget = Budget(ceiling, most, least_tokens)
@@ -161,6 +141,38 @@ def reserve_boots(route: RouteContext) -> RouteContext:
         # The pool names none, so it is the best of those that boot.
         judge = max(candidates, key=lambda candidate: candidate.quality.prior)
     return replace(route, admission=replace(admission, candidates=candidates, standby=(*unpaid, *standby), judge=judge))
+
+
+def _filled_in(prompt: Prompt, defaults: Defaults, media: Sequence[Need]) -> tuple[Policy, Sampling]:
+    """Returns the policy and sampling of the request, with the defaults for what it leaves out, within the maxima."""
+    policy = Policy()
+    policy.CopyFrom(defaults.policy)
+    policy.MergeFrom(prompt.policy)
+    if asks_for_boots(prompt.policy):
+        policy.ClearField("worth_nanousd")
+    check(policy.answer_pattern, f"{_POLICY}.answer_pattern")
+    sampling = Sampling()
+    sampling.CopyFrom(prompt.sampling)
+    if not sampling.HasField("max_output_tokens"):
+        sampling.max_output_tokens = defaults.max_output_tokens
+    defaults.maxima.apply(policy, sampling)
+    if media and not (policy.candidates or prompt.policy.HasField("shortlist")):
+        # Each boot reads the media anew, and they are most of the prompt.
+        small = max(policy.k, _MEDIA_SHORTLIST)
+        policy.shortlist = min(policy.shortlist or small, small)
+    return policy, sampling
+
+
+def _after_author(
+    prompt: Prompt, asked: list[RouteCandidate], standby: list[RouteCandidate]
+) -> tuple[list[RouteCandidate], list[RouteCandidate], str]:
+    """Returns who boots, who stands by, and the author of the answered tool call; "" if it is not among those asked."""
+    author = author_of_call(prompt.messages)
+    if all(candidate.name != author for candidate in asked):
+        return asked, standby, ""
+    # The others know nothing of what it was about to do.
+    others = [each for each in asked if each.name != author]
+    return [each for each in asked if each.name == author], [*others, *standby], author
 
 
 def _able(specs: Sequence[Candidate], prompt: Prompt, ledger: RouteLedger) -> list[Candidate]:
