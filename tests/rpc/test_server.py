@@ -232,6 +232,17 @@ async def test_draining_says_not_serving_first_and_lets_running_calls_finish(rig
     await drained
 
 
+async def test_drains_and_an_end_that_meet_do_not_crash() -> None:
+    # Stops with a grace of their own each crashed the process within some of these.
+    for _ in range(100):
+        async with Rig(ServiceSettings(grace_seconds=0)) as rig:
+            running = asyncio.create_task(rig.generate("wait"))
+            await rig.servicer.entered.wait()
+            drains = [asyncio.create_task(rig.server.drain()) for _ in range(2)]
+        await asyncio.gather(*drains)
+        await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_watchers_of_the_health_do_not_hold_up_the_drain() -> None:
     async with Rig(ServiceSettings(grace_seconds=3600)) as rig:
         watch = health_stub(rig.channel).Watch(health_pb2.HealthCheckRequest(service=names.ADAPTER_SERVICE))

@@ -36,6 +36,8 @@ _log = logging.getLogger(__name__)
 ServicerType = TypeVar("ServicerType")
 ResultType = TypeVar("ResultType")
 _OVERALL = ""
+# Longer than any grace.
+_FOREVER_S = 1e6
 # Choices: a burst is refused by the limits below with a reason and a retry time, not by gRPC; and a wait longer than
 # any caller's deadline.
 _MOST_PENDING = 20_000
@@ -154,7 +156,7 @@ class Server:
         """
         if self._draining.is_set():
             self._hurry.set()
-            await self._server.stop(0)
+            await self._server.stop(None)
             return
         self._draining.set()
         await self._health.drain()
@@ -162,10 +164,24 @@ class Server:
             # Clients that do not know yet, load balancers above all, still send calls; serve them.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), self._settings.drain_delay_seconds)
-        await self._server.stop(0 if self._hurry.is_set() else self._settings.grace_seconds)
+        await self._stop()
         if self._probed:
             # Last: a failed probe would kill the process before its calls are done.
-            await self._probed.stop(0)
+            await self._probed.stop(None)
+
+    async def _stop(self) -> None:
+        """Takes no more calls, and ends the running ones after the grace, or at once in a hurry.
+
+        The grace is counted here: grpc.aio crashes if one stop's grace runs out while another stop ends.
+        """
+        stopping = asyncio.ensure_future(self._server.stop(_FOREVER_S))
+        hurry = asyncio.ensure_future(self._hurry.wait())
+        grace = self._settings.grace_seconds
+        await asyncio.wait((stopping, hurry), timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if not stopping.done():
+            await self._server.stop(None)
+        await stopping
 
     async def serve_until_signal(self, *watches: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Serves until SIGTERM or SIGINT, then drains; a second signal stops at once.
@@ -215,9 +231,9 @@ class Server:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._server.stop(0)
+        await self._server.stop(None)
         if self._probed:
-            await self._probed.stop(0)
+            await self._probed.stop(None)
 
     def _write_ready_file(self) -> None:
         if self._settings.ready_file:
