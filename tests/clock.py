@@ -45,3 +45,10 @@ class Clock:
                 seen = grown
                 self.advance(seconds)
         return await running
+
+    async def pass_after(self, seen: Awaitable[object], seconds: float, call: Awaitable[Result]) -> Result:
+        """Returns what `call` returns, and puts the clock forward by `seconds` once `seen` has come."""
+        running = asyncio.ensure_future(call)
+        await seen
+        self.advance(seconds)
+        return await running

@@ -209,6 +209,7 @@ def artifact() -> Iterator[str]:
         ["difference", _interval(figures["difference"])],
         ["mean squared error of the expected quality", _interval(figures["brier"])],
         ["gain of a second draft", _interval(figures["second_draft_gain"])],
+        ["weight of the trees in the choice of the first candidate", str(manifest["first_gain_share"])],
         ["recommended worth", f"${figures['recommended_worth_usd']}"],
         ["SHA-256 of the recordings", f"`{manifest['data_sha256']}`"],
     ]

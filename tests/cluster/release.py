@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import queue
+import re
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +24,18 @@ NAME: Final = "lightrouter"
 """The release's name, which those of its resources begin with."""
 COMPONENT: Final = "app.kubernetes.io/component"
 """The label that names what a pod is part of."""
-_TIMEOUT: Final = "180s"
+# Bounds for what hangs, not for what is slow.
+_TIMEOUT_S: Final = 600
+_TIMEOUT: Final = f"--timeout={_TIMEOUT_S}s"
+# What kubectl says while the API server, or the kubelet behind it, is too busy to answer.
+_BUSY: Final = re.compile(
+    "Unable to connect to the server|TLS handshake timeout|i/o timeout|connection refused|unexpected EOF"
+    "|etcdserver: (request timed out|leader changed)|unable to return a response in the time allotted"
+    "|currently unable to handle the request|Too Many Requests"
+)
+# These come to the same if they are run twice; the tests' `exec` reads a file or sends a signal.
+_REPEATABLE: Final = frozenset({"annotate", "apply", "auth", "exec", "get", "logs", "patch", "rollout", "wait"})
+_REPEATS: Final = 5
 _RESTRICTED: Final[dict[str, Any]] = {
     "runAsNonRoot": True,
     "runAsUser": 65532,
@@ -35,29 +49,37 @@ _CONTAINER: Final[dict[str, Any]] = {
 }
 
 
-def run(program: Path, *arguments: str, check: bool = True, given: str | None = None, timeout: float = 300) -> str:
-    """Runs a program to its end; returns what it printed.
+def run(program: Path, *arguments: str, check: bool = True, given: str | None = None, repeats: int = 0) -> str:
+    """Runs a program to its end; returns what it printed. Runs it again, `repeats` times at most, if all is too busy.
 
     Raises:
         AssertionError: It failed, and `check` is on.
     """
     command = [str(program), *arguments]
-    ended = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=timeout)
+    ended = _run(command, given)
+    while ended.returncode and repeats and _BUSY.search(ended.stderr):
+        repeats -= 1
+        time.sleep(5)
+        ended = _run(command, given)
     if check and ended.returncode:
         said = (ended.stdout + ended.stderr)[-4000:]
         raise AssertionError(f"{' '.join(command)} ended with status {ended.returncode}:\n{said}")
     return ended.stdout + ("" if check else ended.stderr)
 
 
-def until(done: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
-    """Waits until something holds.
+def _run(command: Sequence[str], given: str | None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S + 60)
+
+
+def until(done: Callable[[], bool], what: str, seconds: float = _TIMEOUT_S) -> None:
+    """Waits until something holds. What is begun in time may end later: a look takes a slow machine some seconds.
 
     Raises:
         AssertionError: It does not hold in time; the text is `what`.
     """
     limit = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < limit, f"not within {seconds:g} s: {what}"
+    while (begun := time.monotonic()) and not done():
+        assert begun < limit, f"not within {seconds:g} s: {what}"
         time.sleep(0.2)
 
 
@@ -85,9 +107,10 @@ class Namespace:
         self.image = image
         self._values = values_folder / "values.yaml"
 
-    def kubectl(self, *arguments: str, check: bool = True, given: str | None = None, timeout: float = 300) -> str:
+    def kubectl(self, *arguments: str, check: bool = True, given: str | None = None) -> str:
         """Runs `kubectl ARGUMENT...` here; returns what it printed."""
-        return run(kubectl(), "--namespace", self.name, *arguments, check=check, given=given, timeout=timeout)
+        repeats = _REPEATS if arguments[0] in _REPEATABLE else 0
+        return run(kubectl(), "--namespace", self.name, *arguments, check=check, given=given, repeats=repeats)
 
     def get(self, *arguments: str) -> Any:
         """Returns what `kubectl get ARGUMENT...` finds, as JSON has it."""
@@ -97,9 +120,9 @@ class Namespace:
         """Applies manifests."""
         self.kubectl("apply", "--server-side", "--filename=-", given=yaml.safe_dump_all(manifests))
 
-    def helm(self, *arguments: str, major: int = 4, timeout: float = 300) -> str:
+    def helm(self, *arguments: str, major: int = 4) -> str:
         """Runs `helm ARGUMENT...` here; returns what it printed."""
-        return run(helm(major), "--namespace", self.name, *arguments, timeout=timeout)
+        return run(helm(major), "--namespace", self.name, *arguments, _TIMEOUT)
 
     def install(self, values: dict[str, Any], *arguments: str, major: int = 4, chart: Path = CHART) -> None:
         """Installs the chart, or upgrades it, and waits until it is ready."""
@@ -108,21 +131,24 @@ class Namespace:
         self._values.write_text(yaml.safe_dump(given))
         upgrade = ("upgrade", "--install", NAME, str(chart), "--values", str(self._values))
         try:
-            self.helm(*upgrade, "--wait", f"--timeout={_TIMEOUT}", *arguments, major=major)
+            self.helm(*upgrade, "--wait", *arguments, major=major)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.troubles()}") from None
 
     def test(self, *, major: int = 4) -> None:
-        """Runs `helm test`, once no router of an earlier upgrade is left that could answer it by its old settings."""
-        until(
-            lambda: len(self.get("pods", f"--selector={COMPONENT}=router")["items"]) == len(self.pods("router")),
-            "old routers are gone",
-            120,
-        )
+        """Runs `helm test`, once the router's Service leads to no pod of an earlier upgrade, with its old settings."""
+        until(self._routers_are_new, "old routers are gone")
         try:
             self.helm("test", NAME, major=major)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.kubectl('logs', f'{NAME}-test', check=False)}") from None
+
+    def _routers_are_new(self) -> bool:
+        routers = self.get("pods", f"--selector={COMPONENT}=router")["items"]
+        slices = self.get("endpointslices", f"--selector=kubernetes.io/service-name={NAME}-router")["items"]
+        led_to = {address for each in slices for end in each.get("endpoints") or () for address in end["addresses"]}
+        new = {address["ip"] for pod in routers for address in pod["status"].get("podIPs", ())}
+        return len(routers) == len(self.pods("router")) and bool(led_to) and led_to <= new
 
     def troubles(self) -> str:
         """Returns what the cluster says of pods that are not well."""
@@ -158,7 +184,7 @@ class Namespace:
             {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec},
             {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": service},
         )
-        self.kubectl("rollout", "status", f"deployment/{name}", f"--timeout={_TIMEOUT}")
+        self.kubectl("rollout", "status", f"deployment/{name}", _TIMEOUT)
 
     def seen(self, name: str = "provider") -> dict[str, dict[str, int]]:
         """Returns what a provider has seen: calls by client's address, key and model."""
@@ -178,13 +204,13 @@ class Namespace:
         template = {"metadata": {"labels": {"app": name}}, "spec": pod | {"restartPolicy": "Never"}}
         spec = {"backoffLimit": 0, "template": template}
         self.apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": spec})
-        running = ("wait", "--for=jsonpath={.status.ready}=1", f"job/{name}", f"--timeout={_TIMEOUT}")
+        running = ("wait", "--for=jsonpath={.status.ready}=1", f"job/{name}", _TIMEOUT)
         self.kubectl(*running)
 
         def report() -> dict[str, Any]:
             stop = "import os, signal; os.kill(1, signal.SIGUSR1)"
             self.kubectl("exec", f"job/{name}", "--", "python3", "-c", stop)
-            until(lambda: bool(self._ended(name)), f"the end of the job {name}", 180)
+            until(lambda: bool(self._ended(name)), f"the end of the job {name}")
             log = self.kubectl("logs", f"job/{name}")
             assert self._ended(name) == "Complete", log
             outcome: dict[str, Any] = json.loads(log.splitlines()[-1])
@@ -211,14 +237,32 @@ class Namespace:
             self.kubectl("delete", "pod", name, "--now")
 
     @contextlib.contextmanager
-    def forwarded(self, resource: str = f"service/{NAME}-router", port: int = 50051) -> Iterator[str]:
-        """Gives an address on this machine that leads to a port of a resource."""
-        command = [str(kubectl()), "--namespace", self.name, "port-forward", resource, f":{port}"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            try:
+    def forwarded(self) -> Iterator[str]:
+        """Gives an address on this machine that leads to the router, also after the way there has broken."""
+        ended, given = threading.Event(), queue.SimpleQueue[str]()
+        thread = threading.Thread(target=self._forward, args=(ended, given.put))
+        thread.start()
+        try:
+            yield given.get(timeout=_TIMEOUT_S)
+        finally:
+            ended.set()
+            thread.join()
+
+    def _forward(self, ended: threading.Event, ready: Callable[[str], None]) -> None:
+        """Runs `kubectl port-forward` again and again, from the same port, until `ended`."""
+        port = ""
+        while not ended.is_set():
+            # A pod that is being deleted has the Service's labels, too.
+            pod = next(iter(self.pods("router")), "")
+            command = [str(kubectl()), "--namespace", self.name, "port-forward", f"pod/{pod}", f"{port}:50051"]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
                 assert process.stdout is not None
-                yield process.stdout.readline().split()[2]
-            finally:
+                if (line := process.stdout.readline()) and not port:
+                    address = line.split()[2]
+                    port = address.rpartition(":")[2]
+                    ready(address)
+                while process.poll() is None and not ended.wait(0.2):
+                    pass
                 process.terminate()
 
     def _ended(self, job: str) -> str:

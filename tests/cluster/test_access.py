@@ -24,7 +24,7 @@ from tests.authority import Authority
 from tests.cluster.release import NAME, Namespace, candidate, small, until
 from tests.tokens import AUDIENCE, ISSUER, Issuer
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 
 ACCOUNTS = ("router", "selector", "aggregator", "adapter")
 ROUTER_MAY = {("get", "candidates"), ("list", "candidates"), ("watch", "candidates"), ("patch", "candidates.status")}
@@ -143,7 +143,7 @@ class Closed:
         metadata = (("authorization", f"Bearer {token}"),) if token else ()
         with self.namespace.forwarded() as address, grpc.secure_channel(address, credentials, options) as channel:
             try:
-                return RouterServiceStub(channel).Complete(request, timeout=30, metadata=metadata).answer.text
+                return RouterServiceStub(channel).Complete(request, timeout=300, metadata=metadata).answer.text
             except grpc.RpcError as error:
                 raise from_rpc_error(cast("grpc.aio.AioRpcError", error)) from None
 
@@ -209,7 +209,7 @@ def test_a_rotated_certificate_is_shown_without_a_restart(closed: Closed) -> Non
     def mounted() -> bool:
         return closed.namespace.kubectl("exec", router, "--", "python3", "-c", script).strip() == new
 
-    until(mounted, "the kubelet mounts the new certificate", 150)
+    until(mounted, "the kubelet mounts the new certificate")
     with closed.namespace.forwarded() as address:
         host, _, port = address.rpartition(":")
         assert shown(closed, host, int(port)) == new.split("-----END CERTIFICATE-----")[0].strip()
@@ -225,7 +225,7 @@ def shown(closed: Closed, host: str, port: int) -> str:
     context.load_cert_chain(certificate, key)
     context.set_alpn_protocols(["h2"])
     with (
-        socket.create_connection((host, port), timeout=20) as connection,
+        socket.create_connection((host, port), timeout=300) as connection,
         context.wrap_socket(connection, server_hostname=f"{NAME}-router") as talking,
     ):
         found = talking.getpeercert(binary_form=True)

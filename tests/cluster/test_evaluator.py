@@ -36,7 +36,7 @@ def evaluated(new_namespace: Callable[[str], AbstractContextManager[Namespace]])
         }
         given.install(small(candidate("a"), candidate("b"), candidate("c"), evaluator=evaluator))
         given.kubectl("create", "job", "first", f"--from=cronjob/{ACCOUNT}")
-        until(lambda: given.get("job", "first").get("status", {}).get("succeeded") == 1, "the evaluation", 180)
+        until(lambda: given.get("job", "first").get("status", {}).get("succeeded") == 1, "the evaluation")
         yield given
 
 

@@ -15,7 +15,7 @@ import yaml
 
 from tests.cluster.release import CHART, NAME, Namespace, candidate, small, until
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 
 
 def everything(namespace: Namespace) -> set[str]:
@@ -39,7 +39,7 @@ def test_an_installed_release_answers_and_leaves_nothing_behind(
         assert given.ask("What is it?")["text"].endswith("What is it?")
         with given.forwarded() as address:
             command = [sys.executable, "-m", "lightrouter.cli", "ask", "And from outside?", "--address", address]
-            outside = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+            outside = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
             assert outside.stdout.strip().endswith("And from outside?")
         given.helm("uninstall", NAME, "--wait", major=major)
         until(lambda: everything(given) == before, "nothing is left")

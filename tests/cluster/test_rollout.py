@@ -14,7 +14,7 @@ import pytest
 
 from tests.cluster.release import NAME, Namespace, candidate, small, until
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 RATE = float(os.environ.get("LOAD_RATE", "10"))
 PACE = ("--least=0.5", "--most=2")
@@ -55,7 +55,7 @@ def settled(given: Namespace, component: str, old: set[str]) -> None:
         found = {pod["metadata"]["name"] for pod in given.get("pods", selector)["items"]}
         return not found & old
 
-    until(gone, f"the old pods of {component} are gone", 180)
+    until(gone, f"the old pods of {component} are gone")
 
 
 def test_every_component_is_updated_under_load(pair: tuple[Namespace, dict[str, Any]]) -> None:

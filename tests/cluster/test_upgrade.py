@@ -13,7 +13,7 @@ from tests.cluster.release import CHART, NAME, Namespace, candidate, small
 from tests.cluster.test_rollout import PACE, QUICK, RATE, assert_all_right, settled
 from tools.chart_helm import ROOT
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 OLDER = ROOT / "tests" / "chart" / "older" / "lightrouter-0.1.0.tgz"
 DEFINITION = "candidates.lightrouter.dev"
@@ -37,7 +37,7 @@ def test_an_upgrade_of_the_last_release_fails_no_call_and_keeps_what_evaluations
         with given.load(RATE) as report:
             before = given.pods("router")
             given.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={CHART / 'crds'}")
-            given.helm("upgrade", NAME, str(CHART), "--reuse-values", "--wait", "--timeout=180s")
+            given.helm("upgrade", NAME, str(CHART), "--reuse-values", "--wait")
             settled(given, "router", before.keys() - given.pods("router").keys())
             outcome = report()
         assert_all_right(outcome)

@@ -135,6 +135,16 @@ async def test_a_reply_that_may_be_new_is_written_anew(begun: str, anew: str, st
         assert await refuses(served) == ["prefill"]
 
 
+@pytest.mark.parametrize("blank", [" ", "\n\n"])
+async def test_white_space_shows_nothing_of_a_provider_that_begins_each_text_with_it(blank: str) -> None:
+    # Another candidate wrote the first part.
+    anew = behaviours.reply(f"{blank}paris it is", usage=None)
+    async with Upstream(anew) as upstream, adapter(upstream.base_url) as served:
+        await asked(served, generation(), streamed=True)
+        whole = await asked(served, generation(prefix=LEAD), streamed=True)
+    assert (whole.text, whole.restarted, whole.result.attempts) == (f"{blank}paris it is", True, 2)
+
+
 async def test_a_reply_that_no_count_can_explain_is_not_waited_for() -> None:
     anew = behaviours.reply("Paris.", usage=None)
     async with (

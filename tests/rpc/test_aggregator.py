@@ -177,10 +177,10 @@ async def test_a_model_that_hangs_leaves_an_answer_within_the_deadline(
     aggregator: AggregatorServiceAsyncStub, synthesizer: FakeSynthesizer, address: str, clock: Clock
 ) -> None:
     synthesizer.behaviours = ["hang"]
-    call = aggregator.Aggregate(request(address), timeout=600)
+    call = aggregator.Aggregate(request(address), timeout=300)
     while not (await anext(aiter(call))).chunk.text:
         pass
-    clock.advance(600)
+    clock.advance(300)
     text, result, restarts = await read(call)
     assert (text, restarts) == ("It opened in 1899.", 1)
     assert [one.reason for one in result.degraded] == [DegradedReason.DEGRADED_REASON_AGGREGATOR_SLOW]

@@ -185,7 +185,8 @@ async def test_one_request_alone_is_served_whatever_the_budget() -> None:
 
 
 async def test_a_burst_is_refused_with_a_word() -> None:
-    async with Rig(ServiceSettings(max_concurrent_calls=10)) as rig:
+    # Those who are served wait longer than a slow machine takes to refuse all others.
+    async with Rig(ServiceSettings(max_concurrent_calls=10, default_deadline_seconds=3600)) as rig:
         stub = AdapterServiceStub(rig.channel)
         request = GenerateRequest(generation=generation("wait"))
         calls = [stub.Generate(request) for _ in range(1600)]

@@ -142,11 +142,11 @@ async def test_a_call_without_a_deadline_gets_the_default(rig: Rig) -> None:
 
 
 async def test_the_default_deadline_ends_the_call(clock: Clock) -> None:
-    async with Rig(ServiceSettings(default_deadline_seconds=600)) as rig:
+    async with Rig(ServiceSettings(default_deadline_seconds=300)) as rig:
         stub = adapter_pb2_grpc.AdapterServiceStub(rig.channel)
         call = stub.Generate(GenerateRequest(generation=generation("wait")))
         await rig.servicer.entered.wait()
-        clock.advance(600)
+        clock.advance(300)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call
         assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED

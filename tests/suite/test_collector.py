@@ -18,7 +18,7 @@ from lightrouter.runtime.otlptarget import Target
 from lightrouter.runtime.telemetry.otlp import SpanExporter
 from lightrouter.runtime.telemetry.setup import Telemetry, otlp_spans
 from lightrouter.runtime.telemetry.spanqueue import SpanQueue
-from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
+from lightrouter.v1.policy_pb2 import AggregatorStrategy, Hold, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import Answer
 from tests.suite.rig import entry, prompt, running
 from tests.upstreams import behaviours
@@ -33,7 +33,10 @@ POLICY = Policy(
     agreement=1.0,
     selector=SelectorStrategy.SELECTOR_STRATEGY_PRIOR,
     aggregator=AggregatorStrategy.AGGREGATOR_STRATEGY_BEST,
+    # Whether calls are held depends on how long those before took.
+    hold=Hold.HOLD_NEVER,
 )
+PATIENT = {"quorum": 1.0, "boot_grace_seconds": 600.0}
 # More than a batch.
 SPANS = 70
 
@@ -75,7 +78,9 @@ async def answers(folder: Path, spans: SpanQueue | None) -> list[Answer]:
     async with (
         Upstream(behaviours.model(TEXTS[0])) as a,
         Upstream(behaviours.model(TEXTS[1])) as b,
-        running(folder, entry("a", a.base_url, prior=0.9), entry("b", b.base_url), spans=spans) as suite,
+        running(
+            folder, entry("a", a.base_url, prior=0.9), entry("b", b.base_url), router=PATIENT, spans=spans
+        ) as suite,
     ):
         return [await suite.complete(prompt(POLICY)) for _ in range(5)]
 

@@ -87,7 +87,7 @@ def entries(answer: Answer, candidate: str) -> list[LedgerEntry]:
 async def test_one_candidate_misbehaves_and_the_others_answer(
     folder: Path, behaviour: Behaviour, reason: str, degraded: DegradedReason.ValueType
 ) -> None:
-    waits: dict[str, Any] = QUICK if degraded == SLOW else {}
+    waits = QUICK if degraded == SLOW else {}
     streamed = behaviour in {behaviours.endless, behaviours.endless_comments}
     async with suite_with(folder, behaviour, streamed=streamed, **CUT, **waits) as (suite, _):
         answer = await suite.complete(prompt())

@@ -61,9 +61,9 @@ async def slots(local: Local) -> list[dict[str, Any]]:
 
 async def test_a_held_route_s_answer_is_the_text_of_one_uninterrupted_call(folder: Path, local: Local) -> None:
     async with suite_of(folder, local) as suite:
-        held = await suite.complete(asked(ROUTED, 24), seconds=100)
+        held = await suite.complete(asked(ROUTED, 24))
         alone = Policy(boot_tokens=24, k=1, hold=HOLD_NEVER, candidates=[NAMES[0]])
-        whole = await suite.complete(asked(alone, 24), seconds=100)
+        whole = await suite.complete(asked(alone, 24))
     assert held.text == whole.text
     assert held.finish_reason == whole.finish_reason
     assert not held.degraded
@@ -84,7 +84,7 @@ async def read_tokens(local: Local) -> int:
 
 async def test_the_server_reads_each_prompt_of_a_held_route_once(folder: Path, local: Local) -> None:
     async with suite_of(folder, local) as suite:
-        answer = await suite.complete(asked(ROUTED, 24), seconds=100)
+        answer = await suite.complete(asked(ROUTED, 24))
     read = await read_tokens(local)
     assert not answer.degraded
     assert next(line for line in answer.ledger.entries if line.candidate == NAMES[0]).went_on
@@ -94,7 +94,7 @@ async def test_the_server_reads_each_prompt_of_a_held_route_once(folder: Path, l
 
 async def test_losers_free_their_slots_at_the_choice(folder: Path, local: Local) -> None:
     async with suite_of(folder, local) as suite:
-        answer = await suite.complete(asked(ROUTED, 1500), seconds=100)
+        answer = await suite.complete(asked(ROUTED, 1500))
         async with asyncio.timeout(600):
             while any(slot["is_processing"] for slot in await slots(local)):
                 continue

@@ -18,7 +18,6 @@ from lightrouter.v1.policy_pb2 import AggregatorStrategy, Hold, Policy, Selector
 from lightrouter.v1.router_pb2 import CompleteRequest, StreamCompleteRequest
 from tests.clock import Clock
 from tests.suite.rig import Suite, entry, prompt, running
-from tests.suite.test_cancellation import DEADLINES
 from tests.suite.tracing import CALLER, Recorder, Tree, attribute, covers, events, overlap
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Behaviour, Exchange, Upstream
@@ -60,15 +59,6 @@ async def routed(folder: Path, policy: Policy, *said: Behaviour, seconds: float 
     async with suite_of(folder, recorder, *said) as (suite, _):
         await completed(suite, policy, seconds)
         return truthful(await recorder.tree())
-
-
-async def refused(folder: Path, *said: Behaviour, seconds: float = 600) -> tuple[Tree, grpc.StatusCode]:
-    """Returns the trace of a prompt that is not answered, and the status of the call."""
-    recorder = Recorder()
-    async with suite_of(folder, recorder, *said) as (suite, _):
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await completed(suite, Policy(boot_tokens=8), seconds)
-        return truthful(await recorder.tree()), caught.value.code()
 
 
 def truthful(trace: Tree) -> Tree:
@@ -169,9 +159,12 @@ async def test_a_slow_selector(folder: Path, clock: Clock) -> None:
 
 
 async def test_all_candidates_fail(folder: Path) -> None:
-    failing = behaviours.status(500)
-    trace, status = await refused(folder, failing, failing, failing)
-    assert status is grpc.StatusCode.UNAVAILABLE
+    recorder, failing = Recorder(), behaviours.status(500)
+    async with suite_of(folder, recorder, failing, failing, failing) as (suite, _):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await completed(suite, Policy(boot_tokens=8))
+        trace = truthful(await recorder.tree())
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert trace.below(names.ROUTE) == {names.BOOT: 1}
     assert len(events(trace.one(names.BOOT), names.CANDIDATE_DROPPED)) == 3
     failed = [trace.one(names.ROUTE), trace.one(names.BOOT), trace.one(ROUTED)]
@@ -201,12 +194,14 @@ async def test_a_caller_that_leaves(folder: Path, streamed: bool) -> None:
     assert {attribute(span, names.RPC_STATUS) for span in served} == {"CANCELLED"}
 
 
-async def test_a_deadline_that_passes(folder: Path) -> None:
-    for seconds in DEADLINES:
-        trace, status = await refused(folder, behaviours.hang, behaviours.hang, behaviours.hang, seconds=seconds)
-        if len(trace.chats()) == 3:
-            break
-    assert status is grpc.StatusCode.DEADLINE_EXCEEDED
+async def test_a_deadline_that_passes(folder: Path, clock: Clock) -> None:
+    recorder = Recorder()
+    async with suite_of(folder, recorder, behaviours.hang, behaviours.hang, behaviours.hang) as (suite, upstreams):
+        asked = asyncio.gather(*(upstream.arrived() for upstream in upstreams))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await clock.pass_after(asked, 300, completed(suite, Policy(boot_tokens=8), 300))
+        trace = truthful(await recorder.tree())
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert errors([trace.one(names.ROUTE), trace.one(names.BOOT)]) == {"DEADLINE_EXCEEDED"}
     assert errors(trace.chats()) <= LEFT | {"UPSTREAM_TIMEOUT"}
     assert attribute(trace.one(ROUTED), names.RPC_STATUS) == "DEADLINE_EXCEEDED"

@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Final
 
 from opentelemetry.trace import Tracer
@@ -196,8 +197,11 @@ class Engine:
         resume_state = decode(generation.continuation, entry.name, entry.model)
 
         def planned(quirks: Quirks) -> Plan:
-            known = self.provider_state.learned.continues_prefills
-            return make_plan(entry, generation, resume_state, quirks, checkpoint, continues_prefills=known)
+            learned = self.provider_state.learned
+            plan = make_plan(
+                entry, generation, resume_state, quirks, checkpoint, continues_prefills=learned.continues_prefills
+            )
+            return replace(plan, begins_blank=learned.begins_blank)
 
         stage = generation.stage
         observer = CallObserver(self._tracer, self._metrics, self._capture, entry, stage, resume_state.span)
@@ -268,6 +272,8 @@ class Engine:
         if run.info.accepted is None or not run.has_output:
             return
         trials.accepted(run.info.accepted)
+        if not run.plan.request.has_prefill and run.text[:1].isspace():
+            self.provider_state.learned.begins_blank = True
         if run.ignored_prefill is not None:
             self.provider_state.learned.prefill_ignored(run.ignored_prefill, certain=run.prefill_is_unread)
 

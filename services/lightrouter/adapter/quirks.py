@@ -135,6 +135,8 @@ class LearnedQuirks:
         """The known quirks."""
         self.continues_prefills = False
         """Whether the last reply that shows what the provider does with a prefill has continued it."""
+        self.begins_blank = False
+        """Whether a text of the provider without a prefill has begun with white space."""
 
     def has_accepted(self, feature: str) -> bool:
         """Returns whether the provider has accepted a request with this feature."""

@@ -16,13 +16,25 @@ _TOKENS_PER_CHARACTER: Final = 4
 _OUTPUT_ALLOWANCE: Final = 64
 # The largest max_output_tokens in chat.proto; hidden reasoning without text fits in it.
 _MOST_OUTPUT: Final = 131_072
-# The names of OpenAI's chat completions, then those of OpenAI's Responses API and of Anthropic's API.
-_PROMPT: Final = ("prompt_tokens", "input_tokens")
-_OUTPUT: Final = ("completion_tokens", "output_tokens")
+# The names of OpenAI's chat completions, then those of OpenAI's Responses API and Anthropic's API, Gemini's, Vercel's
+# and Bedrock's, and Ollama's.
+_PROMPT: Final = (
+    *("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_token_count"),
+    *("promptTokens", "inputTokens", "prompt_eval_count"),
+)
+_OUTPUT: Final = (
+    *("completion_tokens", "output_tokens", "candidatesTokenCount", "candidates_token_count"),
+    *("completionTokens", "outputTokens", "eval_count"),
+)
+_TOTAL: Final = ("total_tokens", "totalTokenCount", "total_token_count", "totalTokens")
+_REASONING: Final = (
+    *("reasoning_tokens", "thinking_tokens", "thoughts_tokens", "thoughtsTokenCount", "thoughts_token_count"),
+    "reasoningTokens",
+)
 _PROMPT_DETAILS: Final = ("prompt_tokens_details", "input_tokens_details")
 _OUTPUT_DETAILS: Final = ("completion_tokens_details", "output_tokens_details")
-# DeepSeek's and Moonshot's names.
-_CACHED: Final = ("prompt_cache_hit_tokens", "cached_tokens")
+# DeepSeek's, Moonshot's and Gemini's names.
+_CACHED: Final = ("prompt_cache_hit_tokens", "cached_tokens", "cachedContentTokenCount", "cached_content_token_count")
 # Anthropic counts the tokens that it reads from its cache, or writes to it, separately from the input.
 _CACHED_BESIDE: Final = "cache_read_input_tokens"
 _WRITTEN_TO_CACHE: Final = "cache_creation_input_tokens"
@@ -148,9 +160,11 @@ def added(one: Usage, other: Usage) -> Usage:
 def _input(counts: Mapping[str, object]) -> tuple[int | None, int | None]:
     """Returns the input tokens, and how many of them were cached."""
     prompt = _count(counts, _PROMPT)
-    cached = _detail(counts, _PROMPT_DETAILS, "cached_tokens")
+    cached = _detail(counts, _PROMPT_DETAILS, ("cached_tokens",))
     if cached == 0:
-        cached = _count(counts, _CACHED, missing=0)
+        # LiteLLM counts what Anthropic read from its cache in the prompt too.
+        within = (*_CACHED, _CACHED_BESIDE) if "prompt_tokens" in counts else _CACHED
+        cached = _count(counts, within, missing=0)
     if prompt is not None and "prompt_tokens" not in counts:
         beside = _count(counts, (_CACHED_BESIDE,), missing=0) or 0
         prompt += beside + (_count(counts, (_WRITTEN_TO_CACHE,), missing=0) or 0)
@@ -165,12 +179,10 @@ def _output(counts: Mapping[str, object], prompt: int) -> _Output | None:
     tells which.
     """
     visible = _count(counts, _OUTPUT)
-    reasoning = _detail(counts, _OUTPUT_DETAILS, "reasoning_tokens")
+    reasoning = _detail(counts, _OUTPUT_DETAILS, _REASONING)
     if reasoning == 0:
-        reasoning = _detail(counts, _OUTPUT_DETAILS, "thinking_tokens")
-    if reasoning == 0:
-        reasoning = _count(counts, ("reasoning_tokens",), missing=0)
-    total = _count(counts, ("total_tokens",), missing=0)
+        reasoning = _count(counts, _REASONING, missing=0)
+    total = _count(counts, _TOTAL, missing=0)
     if reasoning is None or total is None:
         return None
     rest = total - prompt
@@ -208,6 +220,6 @@ def _count(counts: Mapping[str, object], names: Sequence[str], missing: int | No
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def _detail(counts: Mapping[str, object], groups: Sequence[str], name: str) -> int | None:
+def _detail(counts: Mapping[str, object], groups: Sequence[str], names: Sequence[str]) -> int | None:
     details = next((found for group in groups if (found := counts.get(group)) is not None), None)
-    return _count(details, (name,), missing=0) if isinstance(details, dict) else 0
+    return _count(details, names, missing=0) if isinstance(details, dict) else 0

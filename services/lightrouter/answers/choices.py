@@ -61,26 +61,10 @@ _JOINED: Final = re.compile(
     r"[(\[\"']?(?P<other>[A-Z])[)\]\"']?"
     r"(?=\s*(?:$|[.,;:!?)\]}\n\"'&/|\u3001\u3002]|(?:are|both|and|or|together)\b|[^\x00-\x7f]))"
 )
-_CONTRAST: Final = {
-    *(
-        "but",
-        "not",
-        "no",
-        "over",
-        "than",
-        "then",
-        "beats",
-        "because",
-        "since",
-        "as",
-        "if",
-        "so",
-        "nicht",
-        "pas",
-        "statt",
-    ),
-    *("sondern", "mais", "sino", "mas", "ma", "maar", "men", "\u0430", "\u800c\u662f", "\u4e0d\u9009", "\u4e0d\u9078"),
-}
+_CONTRAST: Final = frozenset((
+    "but", "not", "no", "over", "than", "then", "beats", "because", "since", "as", "if", "so", "nicht", "pas", "statt",
+    "sondern", "mais", "sino", "mas", "ma", "maar", "men", "\u0430", "\u800c\u662f", "\u4e0d\u9009", "\u4e0d\u9078",
+))  # fmt: skip
 # Several letters and no other word.
 _LETTERS: Final = re.compile(
     r"[\s(\[\"]*[A-Za-z](?:[)\]\"]*[ \t]*(?:[ \t,;:.&/+>?|-]|and)[ \t]*(?:and[ \t]+)?[(\[\"]*[A-Za-z])+"
@@ -124,7 +108,7 @@ _CHECKED: Final = re.compile(r"(?:\[x\]|[\u2611\u2705\u2713\u2714])[ \t]*\Z", re
 # that stand behind a space may.
 _ENDED: Final = re.compile(
     r"[)\]\"]{0,4}\s{0,4}(?:\Z|[^\w\s]|\n|(?<!\s)[^\x00-\x7f]|\(|(?:because|since|as|fits?|works?|remains?|holds|seems|looks|wins"
-    r"|follows|matches|makes|must|should|would|over|rather|instead|and|but|which|for|given|due|from|by|with|here|it|is\s+(?:the|what|it|best|better))\b)",
+    r"|follows|matches|makes|must|should|would|over|rather|instead|and|or|but|which|for|given|due|from|by|with|here|it|is\s+(?:the|what|it|best|better))\b)",
     re.IGNORECASE,
 )
 # Additions to the word that counts in the keys of documents: "correctAnswer", "Final Answer", "answer_letter".

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from math import prod
 from typing import Final, NamedTuple
 
 from lightrouter.answers.announced import announcements, unmarked, unretracted
@@ -65,7 +66,7 @@ _MANY: Final = {
     "\u0932\u093e\u0916": 10**5, "\u0915\u0930\u094b\u0921\u093c": 10**7, "\u0939\u091c\u093c?\u093e\u0930": 10**3,
 }  # fmt: skip
 _MANY_UNSPACED: Final[dict[str, int | Fraction]] = {
-    "\u5343": 10**3, "\ucc9c": 10**3, "\u4e07": 10**4, "\u842c": 10**4, "\ub9cc": 10**4,
+    "\u767e": 100, "\ubc31": 100, "\u5343": 10**3, "\ucc9c": 10**3, "\u4e07": 10**4, "\u842c": 10**4, "\ub9cc": 10**4,
     "\u2030": Fraction(1, 1000), "\u4ebf": 10**8, "\u5104": 10**8, "\uc5b5": 10**8, "\u5146": 10**12, "\uc870": 10**12,
 }  # fmt: skip
 _NUMBER: Final = re.compile(
@@ -79,7 +80,7 @@ _NUMBER: Final = re.compile(
     r"|\s?(?:\u30d1\u30fc\u30bb\u30f3\u30c8|\ud37c\uc13c\ud2b8|\ud504\ub85c|\u092a\u094d\u0930\u0924\u093f\u0936\u0924"
     r"|\u0e40\u0e1b\u0e2d\u0e23\u0e4c\u0e40\u0e0b\u0e47\u0e19\u0e15\u0e4c|ph\u1ea7n tr\u0103m"
     r"|\u0628\u0627\u0644\u0645\u0626\u0629|\u0628\u0627\u0644\u0645\u0627\u0626\u0629|\u062f\u0631\u0635\u062f))?"
-    rf"(?P<many>\s?(?:{'|'.join(_MANY)})(?:s|en|n|es)?\b|\s?[{''.join(_MANY_UNSPACED)}])?",
+    rf"(?P<many>\s?(?:{'|'.join(_MANY)})(?:s|en|n|es)?\b|\s?[{''.join(_MANY_UNSPACED)}]{{1,3}})?",
     re.IGNORECASE,
 )
 # $5M and 5k; without a currency M is a unit, like molar.
@@ -329,7 +330,7 @@ def _multiplied(text: str, value: Fraction, found: re.Match[str], *, currency: b
     times = _times(word)
     total = value * times
     # 1\u51042000\u4e07 is a sum whose parts become smaller; after 3\u4e07 a lone 5 may mean 5000.
-    while word in _MANY_UNSPACED and (rest := _NUMBER.match(text, end + text[end : end + 1].isspace())):
+    while word and word[0] in _MANY_UNSPACED and (rest := _NUMBER.match(text, end + text[end : end + 1].isspace())):
         word = (rest["many"] or "").strip().lower()
         smaller = _times(word) if word else 1
         part = _value(rest["number"]) * smaller
@@ -340,9 +341,9 @@ def _multiplied(text: str, value: Fraction, found: re.Match[str], *, currency: b
 
 
 def _times(word: str) -> int | Fraction:
-    return _MANY_UNSPACED.get(word) or next(
-        times for many, times in _MANY.items() if re.fullmatch(rf"{many}(?:s|en|n|es)?", word)
-    )
+    if word[0] in _MANY_UNSPACED:
+        return prod(map(_MANY_UNSPACED.__getitem__, word))
+    return next(times for many, times in _MANY.items() if re.fullmatch(rf"{many}(?:s|en|n|es)?", word))
 
 
 def _is_minus(sign: str | None) -> bool:

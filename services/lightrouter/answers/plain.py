@@ -31,7 +31,7 @@ _TEX_WRAPPER: Final = re.compile(
 )
 # A dollar sign is TeX's unless letters stand around the amount: A$5, $5M.
 _TEX_NOTHING: Final = re.compile(
-    r"\\(?:left|right|displaystyle|[()\[\]])|(?<![\\A-Z])\$(?!\d[\d.,]{0,16}(?:bn|[KMBkmb])(?![\w$]))|(?<=[A-Z])\$(?!\d)"
+    r"\\(?:left|right|displaystyle|[()\[\]])|(?<![\\A-Z])\$(?!-?\d[\d.,]{0,16}(?:bn|[KMBkmb])(?![\w$]))|(?<=[A-Z])\$(?!\d)"
 )
 _TEX_SPACE: Final = re.compile(r"\\(?:[,;: ]|quad\b|qquad\b|enspace\b|thinspace\b)|~")
 _TEX_COMMA: Final = re.compile(r"\{([,.])\}")

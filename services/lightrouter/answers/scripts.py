@@ -12,12 +12,13 @@ import unicodedata
 from itertools import pairwise
 from typing import Final
 
-# Scripts without spaces between words: those of line breaking class SA (Unicode Standard Annex 14), Han and Kana.
+# Scripts without spaces between words: those of line breaking class SA (Unicode Standard Annex 14), Balinese, Javanese,
+# Yi, Han and Kana.
 # Hangul has spaces, but particles are attached to words, so that equal words differ.
 # Names of Unicode characters begin with these.
 _UNSPACED: Final = (
-    *("CJK ", "IDEOGRAPHIC ", "HIRAGANA ", "KATAKANA", "HANGUL "),
-    *("AHOM ", "KHMER ", "LAO ", "MYANMAR ", "NEW TAI LUE ", "TAI ", "THAI "),
+    *("CJK ", "IDEOGRAPHIC ", "HIRAGANA ", "KATAKANA", "HALFWIDTH ", "HANGUL ", "YI "),
+    *("AHOM ", "BALINESE ", "JAVANESE ", "KHMER ", "LAO ", "MYANMAR ", "NEW TAI LUE ", "TAI ", "THAI "),
 )
 LETTER: Final = "\x01"
 """In a shadow, a letter of a script without spaces."""

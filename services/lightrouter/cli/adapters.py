@@ -14,8 +14,8 @@ from lightrouter.cli.process import Service, socket_folder
 from lightrouter.cli.text import log
 from lightrouter.pool import file
 
-# A choice: a loaded machine starts a service within some seconds.
-_START_S: Final = 60.0
+# A choice: a loaded machine starts a service within some seconds, a slow one within some minutes.
+_START_S: Final = 300.0
 # A choice: a benchmark or an evaluation has no calls left when it stops its adapters.
 _GRACE_S: Final = 5.0
 

@@ -76,6 +76,8 @@ def train(
     for name, value in artifact.metrics.items():
         if value is not curve:
             sys.stdout.write(f"{name:<26} {_figure(value)}\n")
+    if artifact.metrics and artifact.model.gains:
+        sys.stdout.write(f"{'first_gain_share':<26} {artifact.model.gains.first_share:g}\n")
     if curve:
         sys.stdout.write(f"\n{'worth':>8}  {'quality':<26}{'$ / 1,000':>10}{'planned':>10}{'answers':>9}\n")
     for point in curve:

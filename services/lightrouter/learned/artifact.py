@@ -36,6 +36,7 @@ GENERAL: Final = Path(__file__).parent / "general"
 _TREES: Final = "trees.json"
 _OUTCOMES: Final = "outcomes.json.gz"
 _GAINS: Final = "gains.json"
+_GAIN_TREES: Final = ("first", "later", "length")
 FILES: Final = (MANIFEST, _TREES, _OUTCOMES, _GAINS)
 """Names of all its files; an artifact without trained gains has no file of them."""
 # Maximum bytes of a file, packed and unpacked: a larger one would exhaust the memory.
@@ -82,7 +83,7 @@ def save(artifact: Artifact, folder: Path) -> None:
     ]
     files = {_TREES: trees, _OUTCOMES: gzip.compress(_json(outcomes).encode(), mtime=0)}
     if model.gains is not None:
-        gains = {name: [tree._asdict() for tree in trees] for name, trees in model.gains._asdict().items()}
+        gains = {name: [tree._asdict() for tree in getattr(model.gains, name)] for name in _GAIN_TREES}
         files[_GAINS] = (_json([gains]) + "\n").encode()
     for name, data in files.items():
         (folder / name).write_bytes(data)
@@ -90,6 +91,7 @@ def save(artifact: Artifact, folder: Path) -> None:
         "version": VERSION,
         "features": NAMES,
         "gain_features": gain.NAMES,
+        "first_gain_share": None if model.gains is None else model.gains.first_share,
         "candidates": model.priors.candidates,
         "characters_per_token": model.characters_per_token,
         "prompts": len(model.priors.examples),
@@ -176,7 +178,9 @@ def _gains(folder: Path, manifest: Mapping[str, Any]) -> Gains | None:
         raise ArtifactError(f"the gains of {folder} were trained on other features than these; train it anew")
     (stored,) = _member(folder, _GAINS, manifest)
     most = len(gain.NAMES)
-    return Gains(*([_tree(tree, most) for tree in stored[name]] for name in Gains._fields))
+    first, later, length = ([_tree(tree, most) for tree in stored[name]] for name in _GAIN_TREES)
+    # Old artifacts have no share: the trees alone count.
+    return Gains(first, later, length, _share(manifest.get("first_gain_share", 1.0)))
 
 
 def _ratios(stored: Mapping[str, Any]) -> dict[str, float]:

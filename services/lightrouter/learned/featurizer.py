@@ -23,14 +23,14 @@ from lightrouter.learned.features import (
 from lightrouter.learned.priors import Neighbours, Prior, Priors
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
-# Conversations, and texts, whose features are cached: the shortlist and each ranking of a route need the same.
+# Conversations, texts and rows that are cached: the shortlist and each ranking of a route need the same.
 _CACHED: Final = 256
 
 _Value = TypeVar("_Value")
 
 
-class _Recent(Generic[_Value]):
-    """The values of the keys that were asked for last. Rankings ask for them in threads."""
+class Recent(Generic[_Value]):
+    """The values of the keys that were asked for last, in any thread."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -58,8 +58,8 @@ class Featurizer:
 
     def __init__(self, priors: Priors) -> None:
         self.priors = priors
-        self._questions = _Recent[Question]()
-        self._readings = _Recent[Reading]()
+        self._questions = Recent[Question]()
+        self._readings = Recent[Reading]()
 
     def question(self, prompt: str) -> Question:
         """Returns a prompt's features, cached by its digest: the prompts themselves may be megabytes long."""

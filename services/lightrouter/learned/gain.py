@@ -48,6 +48,8 @@ NAMES: Final[tuple[str, ...]] = (
     "shortest",
 )
 """The features of a candidate that has not been asked, in their order."""
+OVERALL: Final = NAMES.index("overall")
+"""The place of the candidate's mean quality on all prompts among them."""
 # Characters by which lengths are shrunk to the expected ones: a choice, some 20 tokens.
 _SHRINK_LENGTH: Final = 80.0
 # The smallest predicted length as a share of the expected one.
@@ -80,15 +82,22 @@ class Gains(NamedTuple):
         later: The trees for each answer after it.
         length: The trees for the length of an answer, as a share of the one expected by neighbours. The prompts on
             which one more is asked are not like their neighbours: without these, money is planned up to 7 % too low.
+        first_share: The weight of the trees for the first answer against the candidate's mean quality on all prompts, 0
+            to 1. If there is little to learn from, trees choose the first candidate no better than its mean does.
     """
 
     first: Sequence[Tree]
     later: Sequence[Tree]
     length: Sequence[Tree] = ()
+    first_share: float = 1.0
 
     def gain(self, row: Sequence[float]) -> float:
         """Returns the expected rise in quality for these features, -1 to 1."""
-        gain = total(self.later if row[0] else self.first, row)
+        if row[0]:
+            gain = total(self.later, row)
+        else:
+            overall = row[OVERALL]
+            gain = overall + self.first_share * (total(self.first, row) - overall)
         return min(max(gain, -1.0), 1.0)
 
     def length_share(self, row: Sequence[float]) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+from lightrouter.learned.excerpt import digest
 from lightrouter.learned.features import Candidate, PartialAnswer
-from lightrouter.learned.featurizer import Featurizer
+from lightrouter.learned.featurizer import Featurizer, Recent
 from lightrouter.learned.gain import Answered, Gains, Known, rows
 from lightrouter.learned.joint import Joint
 from lightrouter.learned.linear import Linear
@@ -18,8 +20,6 @@ from lightrouter.v1.policy_pb2 import AnswerPattern
 
 # The usual estimate for English text.
 _CHARACTERS_PER_TOKEN = 4.0
-# A choice: reasons take as long as a prediction, and readers look at the best.
-_EXPLAINED = 3
 
 
 class Estimate(NamedTuple):
@@ -30,7 +30,8 @@ class Estimate(NamedTuple):
         gain: Expected gain in the answer's quality, 0 to 1, if it goes on in addition to the better candidates and
             those that have finished.
         tokens: Expected tokens to finish its answer; None if its answers are unknown.
-        reasons: The strongest reasons of the quality, as a part of a sentence; empty if there are none.
+        reasons: The strongest reasons of the quality, as a part of a sentence; only the best candidate has them,
+            because they take as long as a prediction.
     """
 
     quality: float
@@ -83,6 +84,8 @@ class Model:
         self.gains = gains
         self.characters_per_token = characters_per_token or {}
         self.featurizer = Featurizer(priors)
+        self._qualities = Recent[float]()
+        self._known = Recent[Known]()
 
     @cached_property
     def _reasons(self) -> Reasons:
@@ -110,9 +113,8 @@ class Model:
         rows = self.featurizer.rows(prompt, partials, pattern or self.pattern)
         neighbours = self.featurizer.question(prompt).neighbours
         found = self._of_qualities(neighbours, partials, [self.quality(row) for row in rows])
-        best = sorted(range(len(found)), key=lambda index: -found[index].quality)[:_EXPLAINED]
-        for index in best:
-            found[index] = found[index]._replace(reasons=self._reasons.sentence(rows[index]))
+        best = max(range(len(found)), key=lambda index: found[index].quality)
+        found[best] = found[best]._replace(reasons=self._reasons.sentence(rows[best]))
         return found
 
     def outlooks(
@@ -133,16 +135,18 @@ class Model:
         if self.gains is None:
             return None
         pattern = pattern or self.pattern
-        asked = self.featurizer.question(prompt)
+        known = self._known.get(
+            digest(prompt), lambda: Known.of(self.featurizer.question(prompt), self.featurizer, self._joint)
+        )
         seen = self.featurizer.rows(prompt, answers, pattern) if answers else []
         read = self.featurizer.readings(prompt, answers, pattern)
         answered = [
             Answered(each.candidate, self.quality(row), reading.answer, len(each.text))
             for each, row, reading in zip(answers, seen, read, strict=True)
         ]
-        found = rows(Known.of(asked, self.featurizer, self._joint), answered, unasked)
+        found, neighbours = rows(known, answered, unasked), known.asked.neighbours
         return [
-            Outlook(self.gains.gain(row), self._whole_tokens(asked.neighbours, each.name, self.gains.length_share(row)))
+            Outlook(self.gains.gain(row), self._whole_tokens(neighbours, each.name, self.gains.length_share(row)))
             for each, row in zip(unasked, found, strict=True)
         ]
 
@@ -158,7 +162,10 @@ class Model:
         return None if length is None else share * length / self.characters_per_token.get(name, _CHARACTERS_PER_TOKEN)
 
     def quality(self, row: Sequence[float]) -> float:
-        """Returns the quality predicted from these features, 0 to 1."""
+        """Returns the quality predicted from these features, 0 to 1; remembered, for rankings and outlooks need it."""
+        return self._qualities.get(array("d", row).tobytes(), lambda: self._predicted(row))
+
+    def _predicted(self, row: Sequence[float]) -> float:
         by_trees = probability(self.trees, row)
         if self.linear is None:
             return by_trees

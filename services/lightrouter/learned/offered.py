@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 # The letters of exam options, in their order: Latin, Cyrillic, Greek, Arabic (both forms of the first letter), Hebrew,
-# Korean, Japanese, Chinese, Hindi.
+# Korean, Japanese, Chinese, Hindi, Bengali, Thai.
 _ALPHABETS: Final = (
     "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
     "\u0410\u0411\u0412\u0413\u0414\u0415\u0416\u0417\u0418\u041a",
@@ -21,21 +21,27 @@ _ALPHABETS: Final = (
     "\u30a2\u30a4\u30a6\u30a8\u30aa\u30ab\u30ad\u30af",
     "\u7532\u4e59\u4e19\u4e01\u620a\u5df1\u5e9a\u8f9b",
     "\u0915\u0916\u0917\u0918\u0919\u091a\u091b\u091c",
+    "\u0995\u0996\u0997\u0998\u0999\u099a\u099b\u099c",
+    "\u0e01\u0e02\u0e04\u0e07\u0e08\u0e09\u0e0a\u0e0b",
 )
 # The first letters of the alphabets, and each two letters that follow each other.
 _FIRST: Final = frozenset(letters[0] for letters in _ALPHABETS)
 _NEXT: Final = frozenset(two for letters in _ALPHABETS for two in pairwise(letters))
 # A letter in brackets, before a mark, or alone in bold type. Full-width marks as Chinese and Japanese exams have them.
-_OPEN: Final = r"[(\[{\uff08\uff3b\u3010\u3014]"
-_CLOSE: Final = r"[)\]}\uff09\uff3d\u3011\u3015]"
-_BEHIND: Final = r"(?:[.):\u3001\uff0e\uff1a\uff09\u3002]|[ \t]+[-\u2013\u2014|](?=\s))"
-_BOLD: Final = r"(?:\*{1,3}|_{1,3})"
+_OPEN: Final = r"[(\[{\uff08\uff3b\u3010\u3014\u300c]"
+_CLOSE: Final = r"[)\]}\uff09\uff3d\u3011\u3015\u300d]"
+_BEHIND: Final = r"(?:\\?[.):\]\u3001\uff0e\uff1a\uff09\u3002]|[ \t]+[-\u2013\u2014|](?=\s))"
+_BOLD: Final = r"(?:\*{1,3}|_{1,3}|`|</?(?:b|strong)>)"
 _ONE: Final = r"([^\W\d_])"
 _MARKER: Final = (
     rf"(?:{_BOLD}{_ONE}{_BOLD}{_BEHIND}?|"
-    rf"{_BOLD}?(?:{_OPEN}\s?{_ONE}\s?{_CLOSE}[.:]?|{_ONE}\s?{_BEHIND}){_BOLD}?)"
+    rf"{_BOLD}?(?:{_OPEN}\s?{_ONE}\s?{_CLOSE}[.:]?|{_ONE}\s?{_BEHIND}|([\u24b6-\u24e9])){_BOLD}?)"
 )
-_AT_LINE: Final = re.compile(rf"(?m)^[ \t\u3000>|]*(?:[-*+\u2022\u00b7]\s+)?(?i:option\s+|choice\s+)?{_MARKER}")
+_CALLED: Final = (
+    r"(?i:(?:option|choice|answer|antwort|r\u00e9ponse|opci\u00f3n|variante|\u0432\u0430\u0440\u0438\u0430\u043d\u0442)\s+"
+    r"|\u9009\u9879\s?|\u9078\u9805\s?|\u9078\u629e\u80a2\s?)?"
+)
+_AT_LINE: Final = re.compile(rf"(?m)^[ \t\u3000>|]*(?:[-*+\u2022\u00b7]\s+)?{_CALLED}{_MARKER}")
 _IN_LINE: Final = re.compile(
     rf"(?:^|(?<=[\s;,:?\uff1b\uff0c\u3002\uff1f\uff1a])|(?=[\uff08\uff3b\u3010\u3014])){_MARKER}"
 )

@@ -50,12 +50,14 @@ class Neighbours:
         pick: Returns of values, one for each known prompt, those of these prompts.
         priors: Cache of the candidates' priors for the prompt with these neighbours, by their columns: a shortlist
             and each ranking of a route need the same.
+        lengths: Cache of the expected lengths of their answers, likewise.
     """
 
     def __init__(self, examples: Sequence[int] = (), similarities: Sequence[float] = ()) -> None:
         self.examples = examples
         self.similarities = similarities
         self.priors: dict[int, Prior] = {}
+        self.lengths: dict[int, float] = {}
         self._weights: dict[tuple[bytes, int], float] = {}
         self.pick: Callable[[Sequence[float]], Sequence[float]]
         # With one position a getter returns no sequence.
@@ -196,8 +198,10 @@ class Priors:
         column = self._columns.get(name)
         if column is None or not self._counts[column]:
             return None
-        known, length = self._outcomes[column].known, neighbours.pick(self._outcomes[column].length)
-        return neighbours.mean(known, length, _WIDE, _SHRINK_NEAR, self._lengths[column])
+        if column not in neighbours.lengths:
+            known, length = self._outcomes[column].known, neighbours.pick(self._outcomes[column].length)
+            neighbours.lengths[column] = neighbours.mean(known, length, _WIDE, _SHRINK_NEAR, self._lengths[column])
+        return neighbours.lengths[column]
 
     def given_length(self, name: str, overall: float, length: int, *, complete: bool) -> float:
         """Returns the candidate's mean quality for answers of about this length, or of at least this length.

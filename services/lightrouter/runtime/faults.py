@@ -25,9 +25,9 @@ def sentence(error: ErrorDetails, keys: Callable[[Path], Collection[str]]) -> st
         return "must be a list"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
-    for start in ("Input should ", "String should ", "Tuple should "):
-        if message.startswith(start):
-            return f"must {message.removeprefix(start)}"
+    subject, should, rest = message.partition(" should ")
+    if should and subject.isalpha():
+        return f"must {rest.partition(' after validation')[0]}"
     return message[:1].lower() + message[1:]
 
 

@@ -34,6 +34,8 @@ def test_the_providers_counts() -> None:
         counts(prompt_cache_hit_tokens=25),
         counts(prompt_tokens_details=None, prompt_cache_hit_tokens=25),
         counts(prompt_tokens_details={"cached_tokens": 25}, prompt_cache_hit_tokens=25),
+        counts(cache_read_input_tokens=25),
+        {"promptTokenCount": 30, "candidatesTokenCount": 20, "cachedContentTokenCount": 25},
     ],
 )
 def test_cached_tokens_by_either_name(said: dict[str, Any]) -> None:
@@ -122,6 +124,25 @@ def test_hidden_reasoning_is_counted_wherever_it_stands(
     ("said", "usage"),
     [
         ({"input_tokens": 30, "output_tokens": 20}, Usage(input_tokens=30, output_tokens=20)),
+        ({"inputTokens": 30, "outputTokens": 20, "totalTokens": 50}, Usage(input_tokens=30, output_tokens=20)),
+        ({"promptTokens": 30, "completionTokens": 20}, Usage(input_tokens=30, output_tokens=20)),
+        ({"prompt_eval_count": 30, "eval_count": 20}, Usage(input_tokens=30, output_tokens=20)),
+        (
+            {"promptTokenCount": 30, "candidatesTokenCount": 20, "thoughtsTokenCount": 300, "totalTokenCount": 350},
+            Usage(input_tokens=30, output_tokens=320, reasoning_tokens=300),
+        ),
+        (
+            {"prompt_token_count": 30, "candidates_token_count": 20, "total_token_count": 350},
+            Usage(input_tokens=30, output_tokens=320, reasoning_tokens=300),
+        ),
+        (
+            {"input_tokens": 30, "output_tokens": 20, "thinking_tokens": 300},
+            Usage(input_tokens=30, output_tokens=320, reasoning_tokens=300),
+        ),
+        (
+            {"input_tokens": 30, "output_tokens": 20, "output_tokens_details": {"thinking_tokens": 4}},
+            Usage(input_tokens=30, output_tokens=20, reasoning_tokens=4),
+        ),
         (
             {
                 "input_tokens": 5,

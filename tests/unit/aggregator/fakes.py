@@ -107,7 +107,7 @@ def request(
 
 
 def aggregator(models: FakeModels, limits: SynthesisLimits = LIMITS) -> Aggregator:
-    return Aggregator(strategies(models, limits), SYNTHESIZE, 0.9)
+    return Aggregator(strategies(models, limits), SYNTHESIZE, 0.9, heartbeat_seconds=3600)
 
 
 async def aggregate(

@@ -14,6 +14,7 @@ from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Media, Part, Role, ToolCall
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import DegradedReason, Stage
+from tests.clock import Clock
 from tests.unit.aggregator.fakes import (
     BEST,
     BROKEN,
@@ -220,11 +221,12 @@ async def test_without_a_synthesizer_the_best_draft_is_the_answer() -> None:
     assert not result.entries
 
 
-@pytest.mark.parametrize("script", [[HANG], ["In ", HANG]])
-async def test_too_slow_is_the_best_draft_in_time(script: Sequence[Step]) -> None:
+@pytest.mark.parametrize(("script", "seconds"), [([HANG], 25), (["In ", HANG], 48)], ids=["first piece", "whole"])
+async def test_too_slow_is_the_best_draft_in_time(script: Sequence[Step], seconds: float, clock: Clock) -> None:
     models = FakeModels(script)
-    deadline = Deadline.after(0.5)
-    text, result, restarts = await aggregate(models, request(), deadline)
+    deadline = Deadline.after(50)
+    aggregating = aggregate(models, request(), deadline, replace(LIMITS, stall_seconds=600))
+    text, result, restarts = await clock.pass_after(models.hanging.wait(), seconds, aggregating)
     assert not deadline.expired
     assert text == DRAFTS[0].text
     assert restarts[-1] == (len(restarts) > 1)
@@ -233,10 +235,15 @@ async def test_too_slow_is_the_best_draft_in_time(script: Sequence[Step]) -> Non
     assert len(models.asked) == 1
 
 
-async def test_a_model_that_stalls_is_followed_by_the_next() -> None:
+async def test_a_model_that_stalls_is_followed_by_the_next(clock: Clock) -> None:
     models = FakeModels(["In ", HANG], [HANG], ["1889.", END])
-    limits = replace(LIMITS, stall_seconds=0.05)
-    text, result, restarts = await aggregate(models, request(), limits=limits)
+    limits = replace(LIMITS, stall_seconds=20)
+    aggregating = asyncio.create_task(aggregate(models, request(), limits=limits))
+    for _ in range(2):
+        await models.hanging.wait()
+        models.hanging.clear()
+        clock.advance(20)
+    text, result, restarts = await aggregating
     assert text == "In 1889."
     assert not any(restarts)
     assert [name for name, _ in models.asked] == ["s", "s", "t"]

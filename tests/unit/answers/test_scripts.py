@@ -35,6 +35,9 @@ from lightrouter.learned.words import hashed_words
         ("\u1781\u17d2\u1798\u17c2\u179a", ["\u1781\u17d2\u1798\u17c2", "\u1798\u17c2\u179a"]),
         ("\u1019\u103c\u1014\u103a\u1019\u102c", ["\u1019\u103c\u1014\u103a", "\u1014\u103a\u1019\u102c"]),
         ("\uc11c\uc6b8\uc740", ["\uc11c\uc6b8", "\uc6b8\uc740"]),
+        ("\ua9a7\ua9b1\ua997", ["\ua9a7\ua9b1", "\ua9b1\ua997"]),
+        ("\ua188\ua320\ua259", ["\ua188\ua320", "\ua320\ua259"]),
+        ("\u0f56\u0f7c\u0f51\u0f0b\u0f66\u0f90\u0f51\u0f0b", ["\u0f56\u0f7c\u0f51", "\u0f66\u0f90\u0f51"]),
         # Words of two scripts side by side.
         ("Python\u7684\u4f18\u70b9", ["python", "\u7684\u4f18", "\u4f18\u70b9"]),
     ],

@@ -49,6 +49,8 @@ def test_it_prints_figures_with_intervals_and_leaves_an_artifact_and_a_plot(
     assert 0 <= low <= mean <= high <= 1
     assert f"picked_quality             {mean:.4f} ({low:.4f} to {high:.4f})" in printed
     assert f"recommended_worth_usd      {trained.metrics['recommended_worth_usd']:g}" in printed
+    assert trained.model.gains is not None
+    assert f"first_gain_share           {trained.model.gains.first_share:g}" in printed
     (point, *_) = trained.metrics["worths"]
     mean, low, high = point["quality"]
     assert f"{point['worth_usd']:>8g}  {mean:.4f} ({low:.4f} to {high:.4f})" in printed

@@ -21,6 +21,7 @@ from lightrouter.pool.statefile import LockedError
 from lightrouter.pool.status import BY_HAND, CandidateStatus
 from lightrouter.runtime.telemetry import names
 from lightrouter.v1.adapter_pb2 import Generation
+from tests.clock import Clock
 from tests.unit.evaluator.evaluation_support import ITEMS, QUALITY, Evaluations
 from tests.unit.evaluator.fakes import NOW, OUTPUT_TOKENS, FakeModels, parse, prompts, settings
 from tests.unit.evaluator.predictions import prompts_needed
@@ -119,13 +120,17 @@ async def test_no_call_is_made_once_the_time_is_over(pool: Evaluations, tmp_path
 
 
 async def test_a_call_that_outlasts_the_time_is_cut_and_says_nothing_of_the_candidate(
-    pool: Evaluations, tmp_path: Path
+    pool: Evaluations, tmp_path: Path, clock: Clock
 ) -> None:
+    asked = asyncio.Event()
+
     class Hanging(FakeModels):
         async def generate(self, *arguments: object) -> None:  # type: ignore[override]  # never answers
+            asked.set()
             await asyncio.Event().wait()
 
-    report = await pool.run(Hanging(QUALITY), settings(tmp_path, ITEMS, limits=Limits(seconds=0.05)))
+    running = pool.run(Hanging(QUALITY), settings(tmp_path, ITEMS, limits=Limits(seconds=600)))
+    report = await clock.pass_after(asked.wait(), 600, running)
     assert report.outcome.end is End.SPENT
     assert not report.outcome.unreached
     assert report.spent.tokens > 0

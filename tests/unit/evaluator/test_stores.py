@@ -36,7 +36,7 @@ async def cluster() -> AsyncIterator[Cluster]:
 
 
 def home(cluster: Cluster, patience: float = 30.0) -> ClusterStore:
-    return ClusterStore(cluster.api(request_seconds=5.0), patience_seconds=patience, min_pause_seconds=0.01)
+    return ClusterStore(cluster.api(request_seconds=600.0), patience_seconds=patience, min_pause_seconds=0.01)
 
 
 async def run(cluster: Cluster, folder: Path, where: ClusterStore, name: str = "run-1", seed: int = 1) -> Report:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import chain
 from statistics import fmean
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ from lightrouter.lab.training.gains import Sample, Sequences, Teacher, fit_gains
 from lightrouter.lab.training.quality import Situation, TrainingOptions, cross_fitted, fit
 from lightrouter.learned.features import Candidate, PartialAnswer, question
 from lightrouter.learned.featurizer import Featurizer
-from lightrouter.learned.gain import NAMES, Gains, Known, rows
+from lightrouter.learned.gain import NAMES, OVERALL, Gains, Known, rows
 from lightrouter.learned.joint import Joint
 from lightrouter.recording.recording import LabelledRecording, Labels, RecordedPrompt, Recording, Response
 from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage
@@ -43,8 +44,8 @@ def cases(prompts: int) -> Cases:
     return Cases.of([LabelledRecording(Recording(recorded), labels)], NUMBER)
 
 
-def samples(learned: Cases) -> list[Sample]:
-    return [sample for held in cross_fitted(learned, OPTIONS, 0, 5) for sample in steps(learned, held, 0)]
+def samples(learned: Cases) -> list[list[Sample]]:
+    return [list(steps(learned, held, 0)) for held in cross_fitted(learned, OPTIONS, 0, 5)]
 
 
 def test_a_copy_gains_nothing_and_the_strong_one_does() -> None:
@@ -87,11 +88,38 @@ def test_a_state_has_the_same_features_in_training_and_in_serving(state: tuple[i
 
 def test_steps_tell_the_rise_of_the_picked_answer() -> None:
     learned = cases(40)
-    found = samples(learned)
+    found = list(chain.from_iterable(samples(learned)))
     asked = [step.row[NAMES.index("asked")] for step in found]
     assert set(asked) == {0.0, 1.0, 2.0}
     assert {step.rise for step in found} <= {-1.0, 0.0, 1.0}
     assert all(step.rise >= 0 for step in found if not step.row[0])
     assert fmean(step.rise for step in found if not step.row[0]) > 0.5
     # The same from the same seed.
-    assert found == samples(learned)
+    assert found == list(chain.from_iterable(samples(learned)))
+
+
+def first_samples(prompts: int, told: bool) -> list[Sample]:
+    """First answers of a good and a bad candidate, who change places on half of the prompts; a feature may tell it."""
+    drawn = random.Random(0)
+    found: list[Sample] = []
+    for number in range(prompts):
+        swapped = drawn.random() < 0.5
+        shown = float(swapped if told else drawn.random() < 0.5)
+        for good in (True, False):
+            row = [0.0] * len(NAMES)
+            row[OVERALL], row[NAMES.index("near_gap")] = 0.6 if good else 0.4, shown
+            row[NAMES.index("expected")] = float(good)
+            found.append(Sample(str(number), row, float(good != swapped), 10, 10.0))
+    return found
+
+
+@pytest.mark.parametrize(("told", "trusted"), [(True, True), (False, False)])
+def test_trees_choose_the_first_candidate_only_if_they_choose_better_on_other_folds(told: bool, trusted: bool) -> None:
+    samples = first_samples(200, told)
+    gains = fit_gains([samples[: len(samples) // 2], samples[len(samples) // 2 :]], 0)
+    assert (gains.first_share > 0) == trusted
+
+
+def test_without_another_fold_the_mean_chooses_the_first_candidate() -> None:
+    assert fit_gains([first_samples(50, told=True)], 0).first_share == 0
+    assert fit_gains([], 0) == Gains([], [], [], 0.0)

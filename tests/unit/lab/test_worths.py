@@ -25,7 +25,7 @@ def test_worth_buys_first_the_cheap_one_and_then_the_strong_one() -> None:
     held = list(cross_fitted(learned, OPTIONS, 0, 2))
     routes: list[list[Bought]] = []
     for own, other in zip(held, reversed(held), strict=True):
-        routes += bought(learned, own, fit_gains(steps(learned, other, 0), 0), PRICES).values()
+        routes += bought(learned, own, fit_gains([list(steps(learned, other, 0))], 0), PRICES).values()
     assert len(routes) == 100
     least, most = [each[0] for each in routes], [each[-1] for each in routes]
     # Each answer has 9 tokens and each prompt 10; `weak` is right on half of the prompts, `strong` on nine in ten.

@@ -37,7 +37,7 @@ def gains() -> Gains:
     first, later = (
         [Tree([gain.NAMES.index(name), -1, -1], [0.5, 0.1, 0.2], [1, 0, 0], [2, 0, 0])] for name in ("open", "best")
     )
-    return Gains(first, later, [Tree([-1], [1.5], [0], [0])])
+    return Gains(first, later, [Tree([-1], [1.5], [0], [0])], first_share=0.25)
 
 
 def contenders() -> list[PartialAnswer]:
@@ -71,6 +71,19 @@ def test_gains_are_loaded_and_artifacts_without_them_too(tmp_path: Path) -> None
     without.model.gains = None
     save(without, tmp_path)
     assert load(tmp_path).model.outlooks(PROMPTS[0], [], unasked) is None
+
+
+def test_gains_without_a_share_for_the_first_answer_count_alone(tmp_path: Path) -> None:
+    save(artifact(), tmp_path)
+    saved = load(tmp_path).model.gains
+    assert saved is not None
+    assert saved.first_share == 0.25
+    manifest = json.loads((tmp_path / MANIFEST).read_text())
+    del manifest["first_gain_share"]
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    old = load(tmp_path).model.gains
+    assert old is not None
+    assert old.first_share == 1
 
 
 def test_gains_of_other_features_are_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lightrouter.learned.features import Candidate, question
 from lightrouter.learned.featurizer import Featurizer
-from lightrouter.learned.gain import NAMES, Answered, Gains, Known, rows
+from lightrouter.learned.gain import NAMES, OVERALL, Answered, Gains, Known, rows
 from lightrouter.learned.joint import Joint, Outcome, posterior
 from lightrouter.learned.priors import Example, Neighbours, Priors
 from lightrouter.learned.trees import Tree
@@ -131,6 +131,16 @@ def test_the_first_answer_has_trees_of_its_own_and_gains_stay_in_range() -> None
     gains = Gains(first=leaf[0.7], later=leaf[3.0])
     assert gains.gain([0.0] * len(NAMES)) == 0.7
     assert gains.gain([1.0] * len(NAMES)) == 1
+
+
+@pytest.mark.parametrize(("share", "gain"), [(0.0, 0.5), (0.25, 0.55), (1.0, 0.7)])
+def test_the_first_gain_is_between_the_mean_of_the_candidate_and_the_trees(share: float, gain: float) -> None:
+    row = [0.0] * len(NAMES)
+    row[OVERALL] = 0.5
+    gains = Gains([Tree([-1], [0.7], [0], [0])], [Tree([-1], [0.1], [0], [0])], first_share=share)
+    assert gains.gain(row) == pytest.approx(gain)
+    row[0] = 1.0
+    assert gains.gain(row) == 0.1
 
 
 def test_lengths_are_told_beside_the_expected_ones() -> None:

@@ -120,6 +120,27 @@ def test_the_weights_of_words_hang_on_no_order_of_hashes(hash_seed: str) -> None
         ("Which?\n\u0391. x\n\u0392. y", "\u0391\u0392"),
         ("Which?\n\u0623) x\n\u0628) y", "\u0623\u0628"),
         ("Which?\n\u7532\u3001x\n\u4e59\u3001y", "\u7532\u4e59"),
+        ("Which?\n\u24b6 x\n\u24b7 y", "AB"),
+        ("Which?\n\u24d0 x\n\u24d1 y", "AB"),
+        ("Which?\n\u300cA\u300dx\n\u300cB\u300dy", "AB"),
+        ("Which?\n`A` x\n`B` y", "AB"),
+        ("Which?\n`A.` x\n`B.` y", "AB"),
+        ("Which?\n<b>A.</b> x\n<b>B.</b> y", "AB"),
+        ("Which?\nA\\. x\nB\\. y", "AB"),
+        ("Which?\nA] x\nB] y", "AB"),
+        ("Which?\nAnswer A: x\nAnswer B: y", "AB"),
+        ("Which?\n\u9009\u9879A\uff1ax\n\u9009\u9879B\uff1ay", "AB"),
+        (
+            (
+                "Which?\n\u0412\u0430\u0440\u0438\u0430\u043d\u0442 \u0410: x\n"
+                "\u0412\u0430\u0440\u0438\u0430\u043d\u0442 \u0411: y"
+            ),
+            "\u0410\u0411",
+        ),
+        ("Which?\n\u0e01. x\n\u0e02. y", "\u0e01\u0e02"),
+        ("Which?\n\u0995) x\n\u0996) y", "\u0995\u0996"),
+        ('Which?\n{\n  "a": 1,\n  "b": 2\n}', ""),
+        ("Which?\na, then\nb, or", ""),
         ("Which?\nA. I. only\nII. is not\nB. y", "AB"),
         ("I asked J. A. Smith and then B. Jones.", ""),
         ("Is it A. or B.?", ""),

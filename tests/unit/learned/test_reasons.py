@@ -12,6 +12,7 @@ from lightrouter.learned.artifact import GENERAL, load
 from lightrouter.learned.features import NAMES
 from lightrouter.learned.reasons import Reasons
 from lightrouter.learned.trees import Tree, total
+from tests.unit.learned.test_artifact import PROMPTS, artifact, contenders
 
 TREES = load(GENERAL).model.trees[:20]
 
@@ -37,6 +38,12 @@ def test_the_three_strongest_are_named_with_their_side() -> None:
     assert reasons.sentence(row(near=1, support=1, length=1, hedges=1)) == (
         "for it: its record on prompts like this one; against it: who gives the same answer, the length of its text"
     )
+
+
+def test_only_the_best_candidate_has_reasons() -> None:
+    found = artifact().model.estimates(PROMPTS[0], contenders())
+    best = max(found, key=lambda each: each.quality)
+    assert [each for each in found if each.reasons] == [best]
 
 
 def test_features_of_one_kind_count_together() -> None:

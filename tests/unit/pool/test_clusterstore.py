@@ -15,6 +15,7 @@ from lightrouter.pool.choices import State
 from lightrouter.pool.clusterstore import ClusterStore
 from lightrouter.pool.resource import Object
 from lightrouter.pool.schema import PublicEntry, PublicPool
+from tests.clock import Clock
 from tests.upstreams.cluster import EXPIRED, Answer, Cluster, event, hangs, says, sends
 
 TIMEOUT_S = 600.0
@@ -247,11 +248,15 @@ async def test_a_list_that_fails_is_tried_again(cluster: Cluster, fault: Answer)
         assert await watched.reachable()
 
 
-async def test_an_api_that_hangs_is_left(cluster: Cluster) -> None:
+async def test_an_api_that_hangs_is_left(cluster: Cluster, clock: Clock) -> None:
     cluster.lists, cluster.watches = [hangs], [hangs]
-    async with watching(cluster, watch_seconds=0.05, request_seconds=0.05) as watched:
+    async with watching(cluster, watch_seconds=30, request_seconds=30) as watched:
+        await cluster.until(lambda: cluster.asked["list"] == 1)
+        clock.advance(32)
         assert not await watched.reachable()
         assert await watched.names() == ["a"]
+        await cluster.until(lambda: cluster.asked["watch"] == 1)
+        clock.advance(64)
         assert await watched.reachable()
 
 

@@ -83,6 +83,7 @@ SAID = {"m": {"text": "t"}}
             json.dumps({"id": "a", "prompt": "p", "responses": {"gpt-4.1": {}}}),
             "1: responses['gpt-4.1'].text: is required",
         ),
+        (json.dumps({"id": "a", "prompt": "p", "responses": {}}), "1: responses: must have at least 1 item"),
         (json.dumps({"id": "a", "prompt": "p", "responses": {"m": {"text": 1}}}), "1: responses.m.text: must be "),
         (
             json.dumps({"id": "a", "prompt": "p", "responses": {"m": {"text": "t", "output_tokens": -1}}}),
@@ -122,6 +123,7 @@ def test_a_fault_is_named_by_line_and_field(tmp_path: Path, text: str, fault: st
     with pytest.raises(RecordingError) as caught:
         load_labelled(path)
     assert str(caught.value).startswith(f"{path}:{fault}")
+    assert "validation" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

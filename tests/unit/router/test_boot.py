@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from lightrouter.router.context import RouteContext
@@ -26,6 +28,7 @@ from lightrouter.v1.ledger_pb2 import (
     STAGE_BOOT,
 )
 from lightrouter.v1.router_pb2 import Prompt
+from tests.clock import Clock
 from tests.unit.router.builders import admitted, defaults, failure, pool_candidate, prompt, snapshot
 from tests.unit.router.eventlog import EventLog
 from tests.unit.router.fakes import FakeModels, Model
@@ -146,12 +149,17 @@ async def test_failures_are_out_of_the_quorum() -> None:
     assert len(await boot(new_route(models), models)) == 2
 
 
-async def test_the_stages_share_of_the_time_ends_it() -> None:
+async def test_the_stages_share_of_the_time_ends_it(clock: Clock) -> None:
     models = FakeModels(
         snapshot(pool_candidate("a"), pool_candidate("slow")), a=Model(), slow=Model(hangs={STAGE_BOOT})
     )
-    route = new_route(models, prompt(quorum=1.0), shares=Shares(boot=0.001))
-    assert [each.candidate.name for each in await boot(route, models)] == ["a"]
+    route = new_route(models, prompt(quorum=1.0), shares=Shares(boot=0.5), seconds=60)
+    booting = asyncio.create_task(boot(route, models))
+    await models.hung(1)
+    # The other one delivers meanwhile.
+    await asyncio.wait((booting,), timeout=0.01)
+    clock.advance(30)
+    assert [each.candidate.name for each in await booting] == ["a"]
     assert route.ledger.entries[-1].failure.reason == ERROR_REASON_UPSTREAM_TIMEOUT
     assert route.ledger.degraded[0].reason == DEGRADED_REASON_CANDIDATE_SLOW
 

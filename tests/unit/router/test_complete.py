@@ -28,6 +28,7 @@ from lightrouter.v1.ledger_pb2 import (
     STAGE_COMPLETE,
 )
 from lightrouter.v1.router_pb2 import Prompt
+from tests.clock import Clock
 from tests.unit.router.builders import failure, pool_candidate, prompt, snapshot
 from tests.unit.router.eventlog import EventLog
 from tests.unit.router.fakes import FakeModels, FakeSelector, Model
@@ -41,6 +42,10 @@ FAILS = Model(fails={STAGE_COMPLETE: failure()})
 
 def fake(**models: Model) -> FakeModels:
     return FakeModels(POOL, **({name: Model() for name in NAMES} | models))
+
+
+# The time that a completion has, by these shares, before another candidate takes its place.
+HALVES, HALF_S = Shares(grace_s=0.0, complete=0.5), 30.0
 
 
 async def drafted(
@@ -150,17 +155,17 @@ async def test_hidden_reasoning_becomes_visible() -> None:
     assert (drafts[0].text, drafts[0].finish_reason) == ("one two three four ", FINISH_REASON_STOP)
 
 
-async def test_one_that_hangs_is_left_out_if_another_delivered() -> None:
+async def test_one_that_hangs_is_left_out_if_another_delivered(clock: Clock) -> None:
     models = fake(a=Model(hangs={STAGE_COMPLETE}))
-    route, drafts = await drafted(models, shares=Shares(grace_s=0.0, complete=0.001))
+    route, drafts = await clock.pass_after(models.hung(1), HALF_S, drafted(models, shares=HALVES))
     assert [draft.candidate for draft in drafts] == ["b"]
     assert models.asked(STAGE_COMPLETE) == ["a", "b"]
     assert [each.reason for each in route.ledger.degraded] == [DEGRADED_REASON_COMPLETION_FAILED]
 
 
-async def test_one_that_hangs_alone_is_replaced() -> None:
+async def test_one_that_hangs_alone_is_replaced(clock: Clock) -> None:
     models = fake(a=Model(hangs={STAGE_COMPLETE}))
-    _, drafts = await drafted(models, k=1, shares=Shares(grace_s=0.0, complete=0.001))
+    _, drafts = await clock.pass_after(models.hung(1), HALF_S, drafted(models, k=1, shares=HALVES))
     assert [draft.candidate for draft in drafts] == ["b"]
 
 
@@ -201,7 +206,7 @@ async def test_the_ceiling_leaves_the_boot_text_as_the_draft() -> None:
     assert [each.reason for each in route.ledger.degraded] == [DEGRADED_REASON_COST_CEILING]
 
 
-async def test_what_one_that_hung_has_cost_is_not_known_and_stays_set_aside() -> None:
+async def test_what_one_that_hung_has_cost_is_not_known_and_stays_set_aside(clock: Clock) -> None:
     # 29 each to boot and 51 each to complete: with what the first may have cost, 50 are left for the second.
     models = FakeModels(
         snapshot(pool_candidate("a"), pool_candidate("b")),
@@ -209,7 +214,8 @@ async def test_what_one_that_hung_has_cost_is_not_known_and_stays_set_aside() ->
         b=Model(words=[f"{number} " for number in range(8)]),
     )
     request = prompt(max_cost_nanousd=159)
-    route, drafts = await drafted(models, k=1, request=request, shares=Shares(grace_s=0.0, complete=0.001))
+    completing = drafted(models, k=1, request=request, shares=HALVES)
+    route, drafts = await clock.pass_after(models.hung(1), HALF_S, completing)
     assert [(draft.candidate, draft.text) for draft in drafts] == [("b", "0 1 2 3 4 5 6 ")]
     hung = route.ledger.entries[2]
     assert (hung.candidate, hung.cost_basis, hung.usage.output_tokens) == ("a", COST_BASIS_LOWER_BOUND, 0)
@@ -218,10 +224,11 @@ async def test_what_one_that_hung_has_cost_is_not_known_and_stays_set_aside() ->
     assert DEGRADED_REASON_COST_CEILING in [each.reason for each in route.ledger.degraded]
 
 
-async def test_a_boot_text_stands_in_where_the_money_reaches_for_no_replacement() -> None:
+async def test_a_boot_text_stands_in_where_the_money_reaches_for_no_replacement(clock: Clock) -> None:
     models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(hangs={STAGE_COMPLETE}), b=Model())
     request = prompt(max_cost_nanousd=109)
-    _, drafts = await drafted(models, k=1, request=request, shares=Shares(grace_s=0.0, complete=0.001))
+    completing = drafted(models, k=1, request=request, shares=HALVES)
+    _, drafts = await clock.pass_after(models.hung(1), HALF_S, completing)
     assert [(draft.candidate, draft.text) for draft in drafts] == [("b", "one two ")]
     assert models.asked(STAGE_COMPLETE) == ["a"]
 

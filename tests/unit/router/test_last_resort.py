@@ -31,6 +31,7 @@ from lightrouter.v1.error_reason_pb2 import (
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_LAST_RESORT, STAGE_BOOT, STAGE_COMPLETE, Stage
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST
 from lightrouter.v1.router_pb2 import Answer, Prompt
+from tests.clock import Clock
 from tests.unit.router.builders import failure, pool_candidate, prompt, router, snapshot
 from tests.unit.router.eventlog import EventLog
 from tests.unit.router.fakes import FakeModels, FakeSelector, Model
@@ -169,12 +170,12 @@ async def test_hanging_candidates_do_not_take_the_time_of_those_who_stand_by() -
 
 
 @pytest.mark.parametrize("text", [False, True])
-async def test_a_completion_that_hangs_leaves_time_for_those_who_stand_by(text: bool) -> None:
+async def test_a_completion_that_hangs_leaves_time_for_those_who_stand_by(text: bool, clock: Clock) -> None:
     pool = snapshot(pool_candidate("a"), pool_candidate("held", state=CANDIDATE_STATE_PROBATION))
     models = FakeModels(pool, a=Model(hangs={STAGE_COMPLETE}), held=Model())
-    shares = Shares(grace_s=0.0, complete=0.001)
     log = EventLog() if text else Events()
-    answer = await router(models, shares=shares).route(prompt(k=1), Deadline.after(60), log)
+    routing = router(models, shares=Shares(grace_s=0.0, complete=0.5)).route(prompt(k=1), Deadline.after(60), log)
+    answer = await clock.pass_after(models.hung(1), 30, routing)
     assert (answer.text, asked_last(answer)) == (WHOLE, {"held"})
     assert models.cancelled == (["a"] if text else [])
 

@@ -43,6 +43,7 @@ from lightrouter.v1.ledger_pb2 import (
     Stage,
 )
 from lightrouter.v1.router_pb2 import Selection
+from tests.clock import Clock
 from tests.measured import values
 from tests.unit.router.builders import failure, pool_candidate, prompt, router, snapshot
 from tests.unit.router.fakes import FakeModels, FakeSelector, Model
@@ -130,7 +131,7 @@ async def test_a_candidate_that_fails_makes_the_answer_degraded(measured: Measur
     assert measured.values(i.BOOTED) == {("a",): 1, ("c",): 1}
 
 
-async def test_how_a_route_without_an_answer_ended(measured: Measured) -> None:
+async def test_how_a_route_without_an_answer_ended(measured: Measured, clock: Clock) -> None:
     broken = {name: Model(fails={STAGE_BOOT: failure()}) for name in NAMES}
     with pytest.raises(ServiceError):
         await routing(measured, models=broken).route(prompt(), soon(), Events())
@@ -138,10 +139,11 @@ async def test_how_a_route_without_an_answer_ended(measured: Measured) -> None:
         await routing(measured).route(prompt(candidates=["nobody"]), soon(), Events())
     hanging = routing(measured, models={name: Model(hangs={STAGE_BOOT}) for name in NAMES})
     assert measured.values(i.ROUTES_IN_FLIGHT) == {(): 0}
-    for deadline in (soon(), Deadline.after(0.05)):
-        task = asyncio.create_task(hanging.route(prompt(), deadline, Events()))
+    for passes_s in (0, 600):
+        task = asyncio.create_task(hanging.route(prompt(), Deadline.after(600), Events()))
         await asyncio.sleep(0)
         assert measured.values(i.ROUTES_IN_FLIGHT) == {(): 1}
+        clock.advance(passes_s)
         task.cancel()
         await asyncio.wait((task,))
     assert measured.values(i.REQUESTS) == {

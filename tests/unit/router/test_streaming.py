@@ -24,6 +24,7 @@ from lightrouter.v1.ledger_pb2 import (
     STAGE_COMPLETE,
 )
 from lightrouter.v1.router_pb2 import Prompt
+from tests.clock import Clock
 from tests.unit.router.builders import failure, pool_candidate, prompt, snapshot
 from tests.unit.router.eventlog import EventLog
 from tests.unit.router.fakes import FakeModels, FakeSelector, Model
@@ -34,6 +35,10 @@ SCORES = {"a": 0.9, "b": 0.8, "c": 0.7}
 BREAKS = Model(fails={STAGE_COMPLETE: failure()}, fails_after=1)
 FAILS = Model(fails={STAGE_COMPLETE: failure()})
 OTHER = ("eins ", "zwei ", "drei ", "vier ")
+
+
+# The time that a completion has, by these shares, before another candidate takes its place.
+HALVES, HALF_S = Shares(grace_s=0.0, complete=0.5), 30.0
 
 
 async def streamed(
@@ -152,11 +157,11 @@ async def test_all_failing_is_an_error() -> None:
     assert set(caught.value.failures) == {"a", "b"}
 
 
-async def test_one_that_falls_silent_is_replaced() -> None:
+async def test_one_that_falls_silent_is_replaced(clock: Clock) -> None:
     models = FakeModels(
         snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(hangs={STAGE_COMPLETE}), b=Model(words=OTHER)
     )
-    route, log, answer = await streamed(models, shares=Shares(grace_s=0.0, complete=0.001))
+    route, log, answer = await clock.pass_after(models.hung(1), HALF_S, streamed(models, shares=HALVES))
     assert answer.text == "one two drei vier "
     assert models.cancelled == ["a"]
     assert [e.failure.reason for e in route.ledger.entries if e.HasField("failure")] == [ERROR_REASON_UPSTREAM_TIMEOUT]
@@ -193,12 +198,13 @@ async def test_the_ceiling_ends_the_text() -> None:
     assert sum(entry.cost_nanousd for entry in route.ledger.entries) == 76 - 16
 
 
-async def test_the_text_ends_where_the_money_reaches_for_nobody_who_goes_on() -> None:
+async def test_the_text_ends_where_the_money_reaches_for_nobody_who_goes_on(clock: Clock) -> None:
     # 29 each to boot and 51 each to complete; what the first may have cost stays set aside.
     models = FakeModels(
         snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(hangs={STAGE_COMPLETE}), b=Model(words=OTHER)
     )
-    route, _, answer = await streamed(models, prompt(max_cost_nanousd=109), Shares(grace_s=0.0, complete=0.001))
+    streaming = streamed(models, prompt(max_cost_nanousd=109), HALVES)
+    route, _, answer = await clock.pass_after(models.hung(1), HALF_S, streaming)
     assert answer == StreamedAnswer("one two ", ["a"], FINISH_REASON_LENGTH)
     assert models.asked(STAGE_COMPLETE) == ["a"]
     assert route.budget.left == 0

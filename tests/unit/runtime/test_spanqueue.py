@@ -61,7 +61,7 @@ def test_a_few_are_exported_without_a_shutdown() -> None:
     exporter = Gate()
     queue = SpanQueue(exporter)
     end_spans(queue, 1)
-    assert exporter.waits.wait(20)
+    assert exporter.waits.wait()
     exporter.opened.set()
     queue.shutdown()
     assert exporter.names == ["0"]
@@ -71,7 +71,7 @@ def test_what_does_not_fit_is_dropped_and_counted() -> None:
     exporter = Gate()
     queue = SpanQueue(exporter, most_spans=100)
     end_spans(queue, 1)
-    assert exporter.waits.wait(20)
+    assert exporter.waits.wait()
     # One span is with the exporter, which hangs; a hundred may wait.
     end_spans(queue, 130)
     assert queue.dropped == 30
@@ -95,7 +95,7 @@ def test_a_shutdown_does_not_wait_for_an_exporter_that_hangs() -> None:
     exporter = Gate()
     queue = SpanQueue(exporter, flush_seconds=0.05)
     end_spans(queue, 64)
-    assert exporter.waits.wait(20)
+    assert exporter.waits.wait()
     end_spans(queue, 10)
     queue.shutdown()
     assert exporter.closed

@@ -18,6 +18,7 @@ from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import DegradedReason, Stage
 from lightrouter.v1.policy_pb2 import SelectorStrategy
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
+from tests.clock import Clock
 from tests.unit.selector.fakes import (
     LIMITS,
     NONCE,
@@ -210,13 +211,18 @@ async def test_a_judge_that_fails_is_named_in_the_ledger(
     assert all(entry.candidate == "judge" for entry in response.entries)
 
 
-async def test_a_judge_that_hangs_leaves_time_for_the_prior() -> None:
+async def test_a_judge_that_hangs_leaves_time_for_the_prior(clock: Clock) -> None:
+    asked = asyncio.Event()
+
     async def hang(generation: Generation) -> str:
+        asked.set()
         await asyncio.Event().wait()
         return "never"
 
-    deadline = Deadline.after(0.5)
-    response = await Selector({LLM: judge(FakeModels(hang))}, LLM).select(request(*TWO), deadline)
+    deadline = Deadline.after(35)
+    selecting = Selector({LLM: judge(FakeModels(hang))}, LLM).select(request(*TWO), deadline)
+    # The share of the deadline that judging has.
+    response = await clock.pass_after(asked.wait(), 0.8 * 35, selecting)
     assert not deadline.expired
     assert [one.reason for one in response.degraded] == [DegradedReason.DEGRADED_REASON_SELECTOR_SLOW]
     assert response.strategy == PRIOR

@@ -67,16 +67,16 @@ def is_read(tokens: int, before: int, now: int) -> bool:
     return bool(before) and tokens >= _LEAST_READ and now - before == tokens
 
 
-def clearly_continues(prefill: str, text: str) -> bool | None:
+def clearly_continues(prefill: str, text: str, *, begins_blank: bool = False) -> bool | None:
     """Returns whether `text` begins as no new text does; None if more of it may tell.
 
     It begins with a mark that ends a word or a sentence, or with white space. A provider may begin each text with
-    white space; then it shows nothing.
+    white space, as `begins_blank` says or the prefill shows; then it shows nothing.
     """
     if not prefill.strip() or not text:
         return None if prefill.strip() else False
     if text[0].isspace():
-        return not prefill[0].isspace()
+        return not (begins_blank or prefill[0].isspace())
     if not text[0].isascii():
         return shadow(text[0]) in _CLOSING
     marks = len(text) - len(text.lstrip(_CLOSING))

@@ -65,6 +65,7 @@ class Opening:
         echoes: bool = False,
         may_restart: bool = True,
         trusted: bool = True,
+        begins_blank: bool = False,
         think: str = "",
     ) -> None:
         """Expects a reply to `prefill`.
@@ -74,6 +75,7 @@ class Opening:
             echoes: Whether the provider is known to repeat it.
             may_restart: Whether the provider may ignore it; a raw prompt cannot be ignored.
             trusted: Whether the provider is known to go on from prefills.
+            begins_blank: Whether it is known to begin texts with white space.
             think: The tag that opens hidden reasoning; a reply that begins with it starts anew. Empty if `prefill` ends
                 inside hidden reasoning.
         """
@@ -82,6 +84,7 @@ class Opening:
         self._echoes = echoes
         self._may_restart = may_restart
         self._trusted = trusted
+        self._begins_blank = begins_blank
         self.is_doubtful = False
         self._think = think if prefill else ""
         self._held: list[str] = []
@@ -168,7 +171,7 @@ class Opening:
 
     def _continued(self, held: str, *, ended: bool) -> str:
         if not self._trusted:
-            clear = clearly_continues(self._prefill, held)
+            clear = clearly_continues(self._prefill, held, begins_blank=self._begins_blank)
             if clear is None and held and not ended:
                 self._compact_matched = 0
                 return ""

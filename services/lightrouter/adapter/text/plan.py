@@ -14,7 +14,7 @@ from lightrouter.adapter.text.opening import Opening, PrefillUse
 from lightrouter.adapter.text.reasoning import ThinkSplitter
 from lightrouter.adapter.text.transcript import Transcript
 from lightrouter.pool.choices import AbilityName, ContinuationStyle, Thinking
-from lightrouter.pool.schema import CandidateEntry
+from lightrouter.pool.schema import REPLAY, CandidateEntry
 from lightrouter.runtime.messages import text_of
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import Generation
@@ -40,6 +40,8 @@ class Plan:
     """The texts that end the output."""
     trusted: bool = True
     """Whether the provider is known to go on from prefills."""
+    begins_blank: bool = False
+    """Whether the provider is known to begin texts with white space."""
 
     def cut(self) -> Cut:
         """Returns the cut of one attempt, for its checkpoint, and for limits and stop texts that the provider lacks."""
@@ -56,6 +58,7 @@ class Plan:
             echoes=entry.echoes_prefix,
             may_restart=not raw,
             trusted=self.trusted,
+            begins_blank=self.begins_blank,
             think="" if resume_state.inside or entry.thinking is Thinking.OFF else tags[0],
         )
         return Transcript(
@@ -93,6 +96,7 @@ def make_plan(
     trusted = (
         continues_prefills
         or entry.continuation is ContinuationStyle.RAW
+        or entry.provider == REPLAY
         or AbilityName.PREFILL in (entry.abilities or ())
     )
     can_go_on &= trusted or not generation.output.tools

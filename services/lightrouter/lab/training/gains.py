@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
 from typing import Any, Final, NamedTuple
 
 import lightgbm
@@ -36,6 +37,8 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "num_threads": 1,
     "verbose": -1,
 }
+# The weights of the trees for the first answer that are tried.
+_SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 # A leaf holds at least one row in 500, and never fewer than 20.
 _ROWS_PER_LEAF: Final = 500
 _LEAST_LEAF: Final = 20
@@ -45,30 +48,64 @@ class Sample(NamedTuple):
     """One more answer in a sequence, as a row to learn from.
 
     Attributes:
+        prompt: The prompt.
         row: The features of the candidate before it is asked.
         rise: The rise in quality of the picked answer.
         length: The characters of its answer.
         expected: The characters that are expected of it by neighbours; None of a stranger.
     """
 
+    prompt: str
     row: list[float]
     rise: float
     length: int
     expected: float | None
 
 
-def fit_gains(samples: Iterable[Sample], seed: int) -> Gains:
-    """Returns the trees that predict gains, learned from the samples of `steps`."""
-    found = list(samples)
-    first, later = (
-        _trees(part, [sample.rise for sample in part], [1.0] * len(part), seed)
-        for part in ([sample for sample in found if bool(sample.row[0]) == after] for after in (False, True))
-    )
+def fit_gains(folds: Sequence[Sequence[Sample]], seed: int) -> Gains:
+    """Returns the trees that predict gains, learned from the samples of `steps` in each fold."""
+    found = list(chain.from_iterable(folds))
+    first = [[sample for sample in fold if not sample.row[0]] for fold in folds]
+    later = [sample for sample in found if sample.row[0]]
     told = [sample for sample in found if sample.expected]
     # Weighted by what is expected, so that sums of lengths are right, as money is a sum.
     expected = [sample.expected or 0.0 for sample in told]
     shares = [sample.length / likely for sample, likely in zip(told, expected, strict=True)]
-    return Gains(first, later, _trees(told, shares, expected, seed))
+    return Gains(
+        first=_rises(list(chain.from_iterable(first)), seed),
+        later=_rises(later, seed),
+        length=_trees(told, shares, expected, seed),
+        first_share=_first_share(first, seed),
+    )
+
+
+def _first_share(folds: Sequence[Sequence[Sample]], seed: int) -> float:
+    """Returns the weight of the trees for the first answer against the mean quality of its candidate.
+
+    It is the smallest one whose choice of a candidate is, on folds that the trees have not seen, within one standard
+    error of the best one's: the rule of "Classification and Regression Trees" (Breiman et al., 1984).
+    """
+    chosen: list[list[float]] = []
+    for number, fold in enumerate(folds):
+        trees = _rises([sample for other, part in enumerate(folds) if other != number for sample in part], seed)
+        for _, samples in groupby(fold, key=lambda sample: sample.prompt):
+            chosen.append(_chosen(trees, list(samples)))
+    if not chosen:
+        return 0.0
+    quality: Floats = np.array(chosen)
+    means = quality.mean(axis=0)
+    short = quality[:, [int(means.argmax())]] - quality
+    within = short.mean(axis=0) <= short.std(axis=0) / len(quality) ** 0.5
+    return _SHARES[int(within.argmax())]
+
+
+def _chosen(trees: Sequence[Tree], samples: Sequence[Sample]) -> list[float]:
+    """Returns the quality of the first answer to a prompt, by each of `_SHARES`."""
+    found: list[float] = []
+    for share in _SHARES:
+        gains = Gains(trees, (), first_share=share)
+        found.append(max(samples, key=lambda sample: gains.gain(sample.row)).rise)
+    return found
 
 
 def steps(cases: Cases, held: Held, seed: int) -> Iterator[Sample]:
@@ -138,7 +175,8 @@ class Sequences:
         before = self.picked(state)
         for index, row in self.rows(state).items():
             length = self._model.priors.expected_length(self._candidates[index].name, self._known.asked.neighbours)
-            yield Sample(row, self.picked(state | {index}) - before, self._case.example.length[index], length)
+            rise = self.picked(state | {index}) - before
+            yield Sample(self._case.text, row, rise, self._case.example.length[index], length)
 
     def rows(self, state: frozenset[int]) -> dict[int, list[float]]:
         """Returns the features of each candidate that is not among those asked, by their positions."""
@@ -178,6 +216,11 @@ class Sequences:
     def _partials(self, state: frozenset[int]) -> list[PartialAnswer]:
         texts = self._case.texts
         return [PartialAnswer(self._candidates[index], texts[index] or "", complete=True) for index in sorted(state)]
+
+
+def _rises(samples: Sequence[Sample], seed: int) -> list[Tree]:
+    """Returns the trees that predict the rise of each sample."""
+    return _trees(samples, [sample.rise for sample in samples], [1.0] * len(samples), seed)
 
 
 def _trees(found: Sequence[Sample], values: Sequence[float], weights: Sequence[float], seed: int) -> list[Tree]:

@@ -43,5 +43,5 @@ def train(
     model.gains = gains
     if options.gains and gains is None:
         held = cross_fitted(cases, options, seed, _FOLDS)
-        model.gains = fit_gains((sample for each in held for sample in steps(cases, each, seed)), seed)
+        model.gains = fit_gains([list(steps(cases, each, seed)) for each in held], seed)
     return Artifact(model, cases.sha256, metrics={}, options={**asdict(options), "seed": seed})

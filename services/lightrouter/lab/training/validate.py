@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -90,23 +90,19 @@ def trained(
     routes: dict[int, list[Bought]] = {}
     for number, each in enumerate(held):
         with progress.step(f"worth, fold {number + 1}"):
-            gains = fit_gains(_others(samples, number), seed)
+            gains = fit_gains([part for other, part in enumerate(samples) if other != number], seed)
             routes |= worths.bought(cases, each, gains, prices or price_lists.load())
     texts = [case.text for case in cases.cases]
     points = worths.curve(list(routes.values()), [texts[index] for index in routes], seed)
     rows = [scored[index] for index in range(prompts)]
     with progress.step("training"):
-        artifact = train(recordings, options, seed, pattern, fit_gains(_others(samples), seed))
+        artifact = train(recordings, options, seed, pattern, fit_gains(samples, seed))
     metrics = {
         **_figures(rows, texts, seed),
         "recommended_worth_usd": worths.recommended(points).worth_usd,
         "worths": [each.row for each in points],
     }
     return replace(artifact, metrics=metrics), _calibration(rows)
-
-
-def _others(samples: Sequence[Sequence[Sample]], left_out: int | None = None) -> Iterator[Sample]:
-    return (sample for number, part in enumerate(samples) if number != left_out for sample in part)
 
 
 def _scored(model: Model, case: Case, boot_tokens: int) -> _Scored:
