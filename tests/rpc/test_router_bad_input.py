@@ -9,7 +9,7 @@ import pytest
 
 from lightrouter.router.__main__ import main
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.v1.chat_pb2 import ROLE_ASSISTANT, ROLE_USER, ChatMessage
+from lightrouter.v1.chat_pb2 import ROLE_ASSISTANT, ROLE_USER, ChatMessage, OutputSpec, Part, Sampling, Tool, ToolCall
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
     ERROR_REASON_COST_CEILING_TOO_LOW,
@@ -94,6 +94,46 @@ async def test_bad_input_is_named_and_nothing_spent(
     assert (error.code, error.reason) == (Code.INVALID_ARGUMENT, reason)
     assert error.violations[0].field == field
     assert not suite.models.calls
+
+
+USER = ChatMessage(role=ROLE_USER, content="Hi")
+CALLING = ChatMessage(role=ROLE_ASSISTANT, tool_calls=[ToolCall(id="a", name="b")] * 128)
+TOOL = Tool(name="a")
+# Each once took up to a minute, in which nothing else of the service ran.
+MANY_FIELDS = {
+    "empty turns": (talk(*[ChatMessage()] * 100_000), "fields"),
+    "turns": (talk(*[USER] * 20_000), "fields"),
+    "parts": (talk(*[ChatMessage(role=ROLE_USER, parts=[Part(text="a")] * 256)] * 100), "fields"),
+    "empty parts": (talk(ChatMessage(role=ROLE_USER, parts=[Part()] * 50_000)), "fields"),
+    "calls": (talk(*[CALLING] * 99, USER), "fields"),
+    "tools": (Prompt(messages=[USER], output=OutputSpec(tools=[TOOL] * 20_000)), "fields"),
+    "stop sequences": (Prompt(messages=[USER], sampling=Sampling(stop=["a"] * 20_000)), "fields"),
+    "candidates": (prompt(candidates=["a"] * 20_000), "fields"),
+    "turns below the maximum of fields": (talk(*[ChatMessage()] * 16_000), "no more than 1000"),
+    "tools below the maximum of fields": (Prompt(messages=[USER], output=OutputSpec(tools=[TOOL] * 8_000)), "128"),
+    "empty tools below the maximum of fields": (
+        Prompt(messages=[USER], output=OutputSpec(tools=[Tool()] * 16_000)),
+        "128",
+    ),
+    "calls below the maximum of fields": (
+        talk(ChatMessage(role=ROLE_ASSISTANT, tool_calls=[ToolCall()] * 16_000), USER),
+        "a tool call needs an id and a name",
+    ),
+}
+
+
+@pytest.mark.parametrize(("request_", "fault"), MANY_FIELDS.values(), ids=MANY_FIELDS)
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_a_request_of_very_many_fields_is_refused_before_it_is_read(
+    request_: Prompt, fault: str, streaming: bool
+) -> None:
+    async with RouterSuite() as suite:
+        with pytest.raises(ServiceError) as caught:
+            await (suite.stream(request_) if streaming else suite.complete(request_))
+        assert (caught.value.code, caught.value.reason) == (Code.INVALID_ARGUMENT, INVALID)
+        assert fault in caught.value.violations[0].message
+        assert len(caught.value.violations) == 1
+        assert not suite.models.calls
 
 
 async def test_a_request_without_a_prompt_is_refused(suite: RouterSuite) -> None:

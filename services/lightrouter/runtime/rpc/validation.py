@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from google.protobuf.message import Message
-from protovalidate import Validator
+from protovalidate import EvaluationError, Validator
 from protovalidate import Violation as RuleViolation
 
 from lightrouter.runtime.errors import Code, ServiceError, Violation
@@ -17,22 +17,26 @@ class MessageRules:
         """Reads the rules of a message when the first one comes."""
         self._validator = Validator()
 
-    def check(self, message: Message) -> None:
-        """Checks a request.
+    def check(self, message: Message, *, first_fault: bool = False) -> None:
+        """Checks a request, to its end or to its first fault.
 
         Raises:
-            ServiceError: INVALID_ARGUMENT with each field that breaks a rule.
+            ServiceError: INVALID_ARGUMENT with each field that breaks a rule, or with the first.
         """
-        violations = self._validator.collect_violations(message)
-        if not violations:
+        try:
+            violations = self._validator.collect_violations(message, fail_fast=first_fault)
+        except EvaluationError:
+            found = [Violation("", "a list has more elements than can be checked; send fewer")]
+        else:
+            found = [Violation(_field_path(violation), violation.proto.message) for violation in violations]
+        if not found:
             return
-        found = [Violation(_field_path(violation), violation.proto.message) for violation in violations]
         first = found[0]
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise ServiceError(
             Code.INVALID_ARGUMENT,
             ErrorReason.ERROR_REASON_INVALID_REQUEST,
-            f"{first.field}: {first.message}{more}",
+            f"{first.field}: {first.message}{more}".removeprefix(": "),
             violations=found,
         )
 
