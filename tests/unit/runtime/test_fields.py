@@ -84,7 +84,7 @@ def test_no_bytes_make_it_fail(seed: int) -> None:
 def test_a_list_that_the_rules_cannot_go_through_is_bad_input() -> None:
     turn = ChatMessage(role=ROLE_ASSISTANT, tool_calls=[ToolCall(id="a", name="b")] * 20_000)
     with pytest.raises(ServiceError, match=r"^a list has more elements than can be checked; send fewer$") as caught:
-        MessageRules().check(CompleteRequest(prompt=Prompt(messages=[turn])), first_fault=True)
+        MessageRules().check(turn, first_fault=True)
     assert caught.value.code == Code.INVALID_ARGUMENT
 
 
