@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Final
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor
 
 _BYTES_PER_FIELD: Final = 256
 # A choice: so many fields are checked in 20 ms; a thousand turns, each with two tool calls, have 11,000.
@@ -68,7 +68,7 @@ def fields(raw: bytes, message: Descriptor, most: int) -> int:
 @cache
 def _submessages(message: Descriptor) -> Mapping[int, Descriptor]:
     """Returns the messages in the fields of a message, by the fields' numbers."""
-    return {field.number: field.message_type for field in message.fields if field.type == FieldDescriptor.TYPE_MESSAGE}
+    return {field.number: field.message_type for field in message.fields if field.message_type is not None}
 
 
 def _varint(raw: bytes, place: int) -> tuple[int, int]:

@@ -114,7 +114,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         parse = cast("Callable[[bytes], Message]", handler.request_deserializer)
         method = _Method(
             name=path.removeprefix("/"),
-            message=parse(b"").DESCRIPTOR,
+            message=cast("Descriptor", parse(b"").DESCRIPTOR),
             parse=parse,
             places=self.places if own else Places(_OPEN_PLACES),
             bytes=self.bytes if own else self._open_bytes,
