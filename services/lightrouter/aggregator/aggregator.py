@@ -106,8 +106,8 @@ def _answers(request: AggregateRequest) -> Pieces[list[str | None]]:
     check(pattern)
     answers = []
     for draft in request.drafts:
-        answers.append(settled_answer(draft.text, pattern, complete=_complete(draft)))
         yield len(draft.text)
+        answers.append(settled_answer(draft.text, pattern, complete=_complete(draft)))
     return answers
 
 

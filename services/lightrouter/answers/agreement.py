@@ -158,15 +158,19 @@ def _read(
     for place, key in enumerate(zip(texts, complete, strict=True)):
         places.setdefault(key, []).append(place)
     most = min(MOST_CHARACTERS, _MOST_COMPARED // max(1, comb(len(places), 2)))
-    evasions = Evasions(messages)
     work = sum(map(of_reading, Evasions.repeatable(messages)))
+    # Before each reading: long texts are not read in the first piece, which runs on the event loop.
+    if work >= PIECE:
+        yield work
+        work = 0
+    evasions = Evasions(messages)
     answers = []
     for (raw, whole), same_texts in places.items():
-        answers.append(_Answer(raw, same_texts, evasions, pattern, complete=whole, most=most))
         work += of_reading(raw[:most]) + _of_searching(raw, pattern)
         if work >= PIECE:
             yield work
             work = 0
+        answers.append(_Answer(raw, same_texts, evasions, pattern, complete=whole, most=most))
     if not all(each.evades for each in answers):
         for each in answers:
             each.votes = not each.evades

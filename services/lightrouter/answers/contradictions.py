@@ -69,8 +69,8 @@ def contradictions_in(texts: Sequence[str], pattern: AnswerPattern | None = None
     found = [answers] if answers else []
     read_texts: list[list[_Sentence]] = []
     for text in texts[:_MOST_TEXTS]:
-        read_texts.append(_sentences(text[:MOST_CHARACTERS]))
         yield of_reading(text)
+        read_texts.append(_sentences(text[:MOST_CHARACTERS]))
     for (i, left), (j, right) in combinations(enumerate(read_texts), 2):
         for said, answered in _conflicts(left, right):
             if len(found) == _MOST:
@@ -83,11 +83,11 @@ def contradictions_in(texts: Sequence[str], pattern: AnswerPattern | None = None
 def _differing_answers(texts: Sequence[str], pattern: AnswerPattern | None) -> Pieces[Contradiction | None]:
     sides: dict[str, tuple[str, list[int]]] = {}
     for index, text in enumerate(texts):
+        if pattern is not None:
+            yield len(text)
         answer = extract(text, pattern)
         if answer is not None:
             sides.setdefault(canonical(answer), (answer, []))[1].append(index)
-        if pattern is not None:
-            yield len(text)
     if len(sides) < 2:
         return None
     return Contradiction(tuple((answer, tuple(indices)) for answer, indices in sides.values()), extracted=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Final
 
 from lightrouter.answers.announced import unmarked
 from lightrouter.answers.numbers import is_short, number_of, numbers, written
 from lightrouter.answers.plain import plain, without_tex
+from lightrouter.runtime.text import normalized
 
 # Choices. A longer answer is a text, in which numbers are compared as written.
 _MOST_CHARACTERS: Final = 256
@@ -47,7 +47,7 @@ def canonical(answer: str) -> str:
     count: [1, 2] is not (1, 2), .5 not 5, !true not true.
     """
     if len(answer) > _MOST_BARED:
-        return unicodedata.normalize("NFC", " ".join(answer.split()).casefold())
+        return normalized("NFC", " ".join(answer.split()).casefold())
     text = answer
     # What stands around may hide more of it, and a value in the place of an expression may make a number of the whole.
     for _ in range(_MOST_PASSES):
@@ -76,7 +76,7 @@ def _simpler(text: str) -> str:
     valued = _COMMAS.sub(", ", _SPACES.sub(r"\1", _PRODUCT.sub("\u00d7", valued)))
     parts = _UNIT.split(valued)
     parts[::2] = map(str.casefold, parts[::2])
-    return unicodedata.normalize("NFC", "".join(parts)).strip()
+    return normalized("NFC", "".join(parts)).strip()
 
 
 def _currency(text: str) -> str:

@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
+from lightrouter.runtime.text import normalized
+
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
 # Choices: a verdict or a document of answers is far shorter and flatter.
@@ -70,7 +72,7 @@ def objects(text: str) -> Iterator[Json | ValueError]:
 def plain(word: str) -> str:
     """Returns a key or a word without case, width, white space, quotes, brackets and emphasis around it."""
     shown = "".join(char for char in word if unicodedata.category(char) != "Cf")
-    return unicodedata.normalize("NFKC", shown).strip(" \t\r\n\"'`*_()[].:").casefold()
+    return normalized("NFKC", shown).strip(" \t\r\n\"'`*_()[].:").casefold()
 
 
 def _spans(text: str) -> tuple[list[tuple[int, int]], bool]:

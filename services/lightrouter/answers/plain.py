@@ -6,6 +6,8 @@ import re
 import unicodedata
 from typing import Final
 
+from lightrouter.runtime.text import normalized
+
 _SPELLINGS: Final = {
     # Hyphens, the en dash and the minus sign stand before numbers alike; the em dash only stands between words.
     **dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\u207b\ufe63\uff0d"), "-"),
@@ -93,7 +95,7 @@ def plain(text: str) -> str:
         return text
     text = _CLOTHED.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
     text = _SUPERSCRIPTS.sub(lambda found: "^" + found[0].translate(_RAISED), text)
-    return unicodedata.normalize("NFC", text).translate(_spelling)
+    return normalized("NFC", text).translate(_spelling)
 
 
 def without_tex(text: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from itertools import pairwise
 from typing import NamedTuple
 
 from lightrouter.answers.pieces import MOST_CHARACTERS
 from lightrouter.answers.scripts import RUN, WORD, ascii_digits, pairs, shadow, unspaced
 from lightrouter.answers.vocabulary import DATES, FILLERS, NEGATIONS, NUMBERS, OPPOSITES
+from lightrouter.runtime.text import normalized
 
 _AFTER_OPERAND = r"(?<=[\w)\]])"
 _NO_OPERAND_BEFORE = r"(?<![\w.)\]])"
@@ -130,7 +130,7 @@ def _tokens(text: str) -> tuple[str, list[str]]:
     """Returns a text in its compatible form, and its tokens."""
     if text.isascii():
         return text, _ASCII_TOKEN.findall(text)
-    plain = unicodedata.normalize("NFKC", text)
+    plain = normalized("NFKC", text)
     return plain, [plain[match.start() : match.end()] for match in _TOKEN.finditer(shadow(plain))]
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from lightrouter.answers.pieces import MOST_CHARACTERS, of_reading
 from lightrouter.answers.scripts import LETTER, PUNCTUATION, ascii_digits, shadow
 from lightrouter.answers.vocabulary import NUMBERS, PREFIXED
+from lightrouter.runtime.text import normalized
 
 # Forms of a character that mean the same; raised, lowered, circled ones and fractions (10² is not 102) do not.
 _SAME_FORMS: Final = (
@@ -131,7 +132,7 @@ def _lower_first(match: re.Match[str]) -> str:
 
 
 def _folded(text: str) -> str:
-    composed = unicodedata.normalize("NFC", text)
+    composed = normalized("NFC", text)
     if not unicodedata.is_normalized("NFKC", composed):
         composed = _NOT_ASCII.sub(lambda match: _plain_form(match[0]), composed)
     return ascii_digits(composed.translate(_FOLDED))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from zlib import crc32
 
 from lightrouter.answers.scripts import RUN, pairs, shadow
+from lightrouter.runtime.text import normalized
 
 BUCKETS = 1 << 18
 """Number of values of a hashed word."""
@@ -39,7 +39,7 @@ def _words(prompt: str) -> Iterator[str]:
             yield "0" if word.isdigit() else word
         return
     # Twice, since case folding may part what was composed (Unicode, section 3.13).
-    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", prompt).casefold())
+    plain = normalized("NFKC", normalized("NFKC", prompt).casefold())
     seen = shadow(plain)
     for match in _ANY_WORD.finditer(seen):
         word = plain[match.start() : match.end()]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
 from lightrouter.answers.lenient import Json, RepeatedKeyError, objects, plain
+from lightrouter.runtime.text import normalized
 from lightrouter.selector.prompts import MOST_POINTS
 
 _SCALES: Final = ("consistency", "correctness")
@@ -170,7 +170,7 @@ def _share(label: str, value: Json, scale: str) -> float:
 
 def _number(text: str) -> float | None:
     """Returns the points of a text like `8`, `8/10` or `80 %`, scaled to `MOST_POINTS`; None without points."""
-    match = _SCORE.fullmatch(unicodedata.normalize("NFKC", text).strip().casefold())
+    match = _SCORE.fullmatch(normalized("NFKC", text).strip().casefold())
     if match is None:
         return None
     number = float(match["number"].replace(",", "."))

@@ -14,6 +14,7 @@ from difflib import SequenceMatcher
 from typing import Final
 
 from lightrouter.answers.scripts import shadow, unspaced
+from lightrouter.runtime.text import normalized
 
 # The letters that are compared, and the share of them that must be alike.
 _COMPARED: Final = 48
@@ -94,7 +95,7 @@ def _begins_alike(start: str, text: str) -> bool:
 
 
 def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
+    return normalized("NFKC", text).casefold()
 
 
 def _letters(text: str) -> str:
