@@ -87,7 +87,7 @@ class Aggregator:
         """
         if len({draft.text for draft in drafts}) == 1:
             return True
-        found = [canonical(answer) for answer in answers if answer is not None]
+        found = [answer for answer in answers if answer is not None]
         if len(set(found)) > 1:
             return False
         if len(found) == len(drafts):
@@ -104,10 +104,11 @@ def _answers(request: AggregateRequest) -> Pieces[list[str | None]]:
         return [None] * len(request.drafts)
     pattern = request.answer_pattern
     check(pattern)
-    answers = []
+    answers: list[str | None] = []
     for draft in request.drafts:
         yield len(draft.text)
-        answers.append(settled_answer(draft.text, pattern, complete=_complete(draft)))
+        found = settled_answer(draft.text, pattern, complete=_complete(draft))
+        answers.append(None if found is None else canonical(found))
     return answers
 
 

@@ -20,7 +20,7 @@ class MergeInput:
 
     Attributes:
         request: The request.
-        answers: The answer of each draft by the request's pattern, in their order; None if the pattern finds none.
+        answers: The canonical answer of each draft by the request's pattern, in their order; None if it finds none.
         contradictions: The contradictions between drafts.
     """
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 
 from lightrouter.aggregator.strategy import MergeInput, best_result, degradation, piece
-from lightrouter.answers.equality import canonical
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.aggregator_pb2 import AggregateResponse
 from lightrouter.v1.candidate_pb2 import Draft
@@ -40,10 +39,10 @@ class Vote:
 def winners(drafts: Sequence[Draft], answers: Sequence[str | None]) -> list[Draft]:
     """Returns the drafts that give the answer with the greatest sum of scores, best-ranked first.
 
-    A tie goes to the answer whose best draft ranks higher. If no voter has a score, each counts 1. The list is empty
-    if no draft shows an answer.
+    `answers` are in their canonical form. A tie goes to the answer whose best draft ranks higher. If no voter has a
+    score, each counts 1. The list is empty if no draft shows an answer.
     """
-    ballots = [(draft, canonical(answer)) for draft, answer in zip(drafts, answers, strict=True) if answer is not None]
+    ballots = [(draft, answer) for draft, answer in zip(drafts, answers, strict=True) if answer is not None]
     scored = any(draft.score for draft, _ in ballots)
     weights: dict[str, float] = {}
     for draft, answer in ballots:

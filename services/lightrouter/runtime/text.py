@@ -12,6 +12,8 @@ _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs"})
 _PLAIN: Final = re.compile(r"[\n\t\x20-\x7e]*+")
 # The Stream-Safe Text Format of Unicode's annex 15: no script needs more marks on one letter.
 _MOST_MARKS: Final = 30
+# All other characters (Unicode 14) that normalization turns into combining marks.
+_BECOME_MARKS: Final = "\u0f73\u0f75\u0f81\uff9e\uff9f"
 
 
 def normalized(form: Literal["NFC", "NFKC"], text: str) -> str:
@@ -26,9 +28,8 @@ def normalized(form: Literal["NFC", "NFKC"], text: str) -> str:
 
 @cache
 def _long_runs_of_marks() -> re.Pattern[str]:
-    # The half-width marks of Japanese are letters that become combining marks.
     marks = "".join(filter(unicodedata.combining, map(chr, range(0x300, 0x20000))))
-    return re.compile(f"[{marks}\uff9e\uff9f]{{{_MOST_MARKS + 1},}}")
+    return re.compile(f"[{marks}{_BECOME_MARKS}]{{{_MOST_MARKS + 1},}}")
 
 
 def printable(text: str) -> str:

@@ -138,7 +138,7 @@ async def test_votes_are_weighted_by_score() -> None:
 )
 def test_a_tie_goes_to_the_higher_ranked(scores: tuple[float, ...], names: list[str]) -> None:
     drafts = [draft(name, name, score) for name, score in zip("abc", scores, strict=True)]
-    assert [one.candidate for one in winners(drafts, ["5", "4", "4.0"])] == names
+    assert [one.candidate for one in winners(drafts, ["5", "4", "4"])] == names
 
 
 @pytest.mark.parametrize("pattern", ["", r"(\d+) apples"])

@@ -187,10 +187,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             passed = deadline_passed()
             self._count(call, passed)
             await _abort(context, passed)
-        except (grpc.aio.AbortError, grpc.aio.BaseError):
-            # The caller has left.
-            call.failed(_caller_left())
+        except grpc.aio.AbortError:
             raise
+        except grpc.aio.BaseError:
+            call.failed(_caller_left())
+            # gRPC would log its own error with its stack.
+            raise asyncio.CancelledError from None
         except Exception as error:  # noqa: BLE001 - the boundary: no defect may leave the caller without a status
             failure = defect(error)
             self._count(call, failure)
