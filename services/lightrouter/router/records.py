@@ -10,7 +10,7 @@ from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import RouteContext
 from lightrouter.router.held import HeldStream
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.ledger import CUT_OFF, cost_nanousd, duration, entry, failed_entry
+from lightrouter.runtime.ledger import CUT_OFF, bounded, cost_nanousd, duration, entry, failed_entry
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import GenerationResult
 from lightrouter.v1.chat_pb2 import Usage
@@ -73,7 +73,7 @@ def record_service(
     Failed calls of the models in `asked` get their cost here: the service knows their tokens, but not the prices. If a
     call was cut off before it wrote anything, the cost of all is unknown, and the money stays reserved.
     """
-    lines = list(lines)
+    lines = [bounded(line) for line in lines]
     prices = {candidate.name: candidate.spec.prices for candidate in asked}
     for line in lines:
         if line.HasField("failure") and not line.cost_nanousd and line.candidate in prices:

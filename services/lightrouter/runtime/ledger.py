@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.v1.adapter_pb2 import GenerationResult
@@ -29,6 +31,14 @@ from lightrouter.v1.ledger_pb2 import (
 MOST_NANOUSD = 2**63 - 1
 """The largest amount of money in a message, an int64."""
 _MILLION = 1_000_000
+# Choices: what one call can cost, read and take at most, so that the sums of a route fit into a message.
+_MOST_OF_A_CALL = 10**15
+_MOST_TOKENS = 2**31 - 1
+_MOST_SECONDS = 10**6
+_BILLION = 10**9
+_COUNTS = ("input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
+
+Counted = TypeVar("Counted", LedgerEntry, GenerationResult)
 
 SLOW = frozenset({ERROR_REASON_STRAGGLER, ERROR_REASON_DEADLINE_EXCEEDED, ERROR_REASON_UPSTREAM_TIMEOUT})
 """Reasons of failures by slowness."""
@@ -97,6 +107,32 @@ def entry(
     if result.HasField("time_to_first_token"):
         line.time_to_first_token.CopyFrom(result.time_to_first_token)
     return line
+
+
+def bounded(counted: Counted) -> Counted:
+    """Returns the counts of another service without impossible numbers: those below 0, or beyond all reason.
+
+    They would make sums fail after the calls are paid, or lower what a route has spent.
+    """
+    _bound(counted.usage, _COUNTS, _MOST_TOKENS)
+    _bound(counted, ("cost_nanousd",), _MOST_OF_A_CALL)
+    for name in ("elapsed", "time_to_first_token"):
+        time: Duration = getattr(counted, name)
+        if not _is_possible(time):
+            time.Clear()
+    return counted
+
+
+def _is_possible(time: Duration) -> bool:
+    return 0 <= time.seconds <= _MOST_SECONDS and 0 <= time.nanos < _BILLION
+
+
+def _bound(message: Message, counts: Iterable[str], most: int) -> None:
+    for name in counts:
+        count = getattr(message, name)
+        # To set a number would also say that there is a result.
+        if not 0 <= count <= most:
+            setattr(message, name, min(max(0, count), most))
 
 
 def failed_entry(

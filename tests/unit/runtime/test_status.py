@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,3 +90,17 @@ def test_a_code_of_a_newer_server_is_unknown() -> None:
     status = to_status(invalid("x", "y"))
     status.code = 99
     assert from_status(status).code == Code.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos", "found"),
+    [(2**63 - 1, 0, 1e6), (-(2**63), 0, 0), (-1, -5, 0), (0, -1, 0), (5, 10**9, 6), (0, 2**31 - 1, 2.147483647)],
+)
+def test_a_time_to_retry_that_cannot_be_is_bounded(seconds: int, nanos: int, found: float) -> None:
+    status = to_status(ServiceError(Code.UNAVAILABLE, ErrorReason.ERROR_REASON_CIRCUIT_OPEN, "wait"))
+    status.details.add().Pack(RetryInfo(retry_delay=Duration(seconds=seconds, nanos=nanos)))
+    error = from_status(status)
+    assert error.retry_after == found
+    # It can be passed on.
+    assert from_status(to_status(error)).retry_after == found
+    assert error.failure().retry_after.seconds == int(found)

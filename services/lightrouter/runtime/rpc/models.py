@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from opentelemetry.trace import NoOpTracer, Tracer
 
 from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.ledger import bounded
 from lightrouter.runtime.rpc.calls import answer, pieces_then_result, seconds_left
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.telemetry import names
@@ -74,7 +75,9 @@ class ModelClient:
         call = answer(channel, traced, GenerateRequest(generation=generation), GenerateResponse, timeout)
         # Free the request while the model writes.
         del generation
-        return await call
+        response = await call
+        bounded(response.result)
+        return response
 
     async def stream(
         self,
@@ -98,7 +101,10 @@ class ModelClient:
         del generation, request
         async with aclosing(call) as responses:
             async for response in responses:
+                if response.HasField("result"):
+                    bounded(response.result)
                 if response.HasField("checkpoint"):
+                    bounded(response.checkpoint)
                     traced.at_checkpoint(response.checkpoint.usage.output_tokens)
                 yield response
 

@@ -29,6 +29,8 @@ _TOKENS = ("input_tokens", "cached_input_tokens", "cache_write_tokens", "output_
 _FINISH_REASON = "finish_reason"
 # A number with fewer digits fits into 32 bits, the size of counts on the wire.
 _MOST_DIGITS = 10
+# A choice: twelve days.
+_MOST_RETRY_SECONDS = 1e6
 # The key of a cost in nano-dollars, an integer of 64 bits.
 _MOST_COST_DIGITS = 19
 
@@ -131,7 +133,8 @@ def from_status(status: Status) -> ServiceError:
                 spent = _spent(info.metadata)
                 finish_reason = FinishReason.ValueType(_count(info.metadata.get(_FINISH_REASON, "")))
         elif detail.Unpack(retry):
-            retry_after = retry.retry_delay.ToNanoseconds() / 1e9
+            # Nobody waits longer, and a longer or a negative time would be an error where it is passed on.
+            retry_after = min(max(0.0, retry.retry_delay.ToNanoseconds() / 1e9), _MOST_RETRY_SECONDS)
         elif detail.Unpack(bad_request):
             violations.extend(Violation(v.field, v.description) for v in bad_request.field_violations)
     return ServiceError(
