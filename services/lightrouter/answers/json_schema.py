@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from lightrouter.answers.canonical import NoJsonError, begun_json
-from lightrouter.answers.schemas import validator
+from lightrouter.answers.schemas import TooLongError, at_most, parts, validator
 from lightrouter.runtime.errors import invalid
 from lightrouter.v1.chat_pb2 import OutputSpec, ToolCall, ToolMode
 
 # A choice: a fault is named whole in most cases, and still is one sentence.
 _MOST_WORDS: Final = 200
+# Choices: 10 ms, and a second.
+_QUICK_STEPS: Final = 2_000
+_MOST_STEPS: Final = 100_000
+# A choice: what tools may have in all; the arguments of further tools are not checked.
+_MOST_PARTS: Final = 4_096
 
 
 class OutputForm:
@@ -31,11 +36,13 @@ class OutputForm:
             ServiceError: INVALID_ARGUMENT: a schema is no JSON, or no JSON Schema; the choice names no tool.
         """
         self._tools: dict[str, Any] = {}
+        left = _MOST_PARTS
         for index, tool in enumerate(output.tools):
             place = f"{field}.tools[{index}].parameters"
             parameters = _object(tool.parameters, place) if tool.parameters else {}
+            left -= parts(parameters)
             try:
-                self._tools[tool.name] = validator(parameters)
+                self._tools[tool.name] = validator(parameters) if left >= 0 else None
             except ValueError:
                 self._tools[tool.name] = None
         choice = output.tool_choice
@@ -65,6 +72,21 @@ class OutputForm:
 
     def fault(self, text: str, calls: Sequence[ToolCall]) -> str:
         """Returns what is wrong with an answer, in words that may follow "the answer"; empty if nothing is."""
+        try:
+            with at_most(_MOST_STEPS):
+                return self._fault(text, calls)
+        except TooLongError:
+            return "takes too long to be checked against its schema"
+
+    def quick_fault(self, text: str, calls: Sequence[ToolCall]) -> str | None:
+        """Returns what `fault` returns if it is found in 10 ms, the time that an event loop can spare; else None."""
+        try:
+            with at_most(_QUICK_STEPS):
+                return self._fault(text, calls)
+        except TooLongError:
+            return None
+
+    def _fault(self, text: str, calls: Sequence[ToolCall]) -> str:
         if calls:
             return next(filter(None, map(self._fault_of_call, calls)), "")
         if self.must_call:
@@ -80,16 +102,19 @@ class OutputForm:
         return _fault(self._schema, value)
 
     def rules_out(self, text: str, calls: Sequence[ToolCall]) -> bool:
-        """Returns whether no end of an answer that was cut off can give it the form."""
+        """Returns whether no end of an answer that was cut off can give it the form, if that is found in 10 ms."""
         try:
             if calls:
-                return any(self._call_is_out(call) for call in calls)
+                with at_most(_QUICK_STEPS):
+                    return any(self._call_is_out(call) for call in calls)
             if not self._has_form or not text.strip():
                 return False
             value = begun_json(text)
             return value is not None and not isinstance(value, dict) and self._schema is None
         except NoJsonError:
             return True
+        except TooLongError:
+            return False
 
     def _fault_of_call(self, call: ToolCall) -> str:
         if call.name not in self._tools:

@@ -27,6 +27,8 @@ from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_FORM_NOT_MET
 
 # A choice: less is checked in a millisecond or two, and the event loop need not wait for a thread.
 _CHECKED_AT_ONCE: Final = 4 * 1024
+# A choice: the check of a schema itself takes 10 us a character.
+_READ_AT_ONCE: Final = 1024
 
 
 async def form_of(output: OutputSpec) -> OutputForm | None:
@@ -38,7 +40,7 @@ async def form_of(output: OutputSpec) -> OutputForm | None:
     if output == OutputSpec():
         return None
     size = sum(map(len, output_texts(output)))
-    if size <= _CHECKED_AT_ONCE:
+    if size <= _READ_AT_ONCE:
         form = OutputForm(output, "prompt.output")
     else:
         form = await asyncio.to_thread(OutputForm, output, "prompt.output")
@@ -50,8 +52,9 @@ async def fault_of(route: RouteContext, text: str, calls: Sequence[ToolCall]) ->
     form = route.admission.form
     if form is None:
         return ""
-    if len(text) + len(calls_text(calls)) <= _CHECKED_AT_ONCE:
-        return form.fault(text, calls)
+    found = form.quick_fault(text, calls) if len(text) + len(calls_text(calls)) <= _CHECKED_AT_ONCE else None
+    if found is not None:
+        return found
     return await asyncio.to_thread(form.fault, text, calls)
 
 

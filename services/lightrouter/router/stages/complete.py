@@ -200,7 +200,8 @@ class _Completion:
         """Adds the boot text as a draft; returns whether it fills a place."""
         self._route.events.drafted(boot.candidate.name, len(boot.partial.text), None)
         partial, form = boot.partial, self._route.admission.form
-        fault = form.fault(partial.text, partial.tool_calls) if form else ""
+        # What takes longer is checked with all drafts.
+        fault = (form.quick_fault(partial.text, partial.tool_calls) or "") if form else ""
         return self._add(boot, partial.text, partial.finish_reason, partial.tool_calls, fault)
 
     def _add(

@@ -111,7 +111,8 @@ def _is_out(route: RouteContext, boot: BootResult) -> bool:
     if form is None or (not boot.ended and len(partial.text) > _MOST_CHECKED):
         return False
     if boot.ended:
-        return bool(form.fault(partial.text, partial.tool_calls))
+        # What takes longer is checked when it becomes a draft.
+        return bool(form.quick_fault(partial.text, partial.tool_calls))
     return form.rules_out(partial.text, partial.tool_calls)
 
 

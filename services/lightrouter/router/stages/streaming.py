@@ -134,7 +134,7 @@ class _StreamedCompletion:
     async def attempt(self, boot: BootResult) -> FinishReason.ValueType | None:
         """Lets a candidate write the rest of the text; returns why the text ended, None if another has to be asked."""
         if boot.ended:
-            return self._send_draft(boot)
+            return await self._send_draft(boot)
         if self._sent and not self._is_void and boot.candidate.can_continue:
             return await self._take_over(boot.candidate)
         candidate, budget = boot.candidate, self._route.budget
@@ -147,7 +147,7 @@ class _StreamedCompletion:
             return None
         note_short_grant(self._route, boot, grant)
         if not grant.tokens and not boot.is_blank:
-            return self._send_draft(boot)
+            return await self._send_draft(boot)
         if not grant.tokens:
             self._route.ledger.add_unpaid(candidate.name)
             return None
@@ -165,14 +165,14 @@ class _StreamedCompletion:
             return None
         return await self._run(CandidateCall.takeover(self._route, self._models, candidate, text, grant), inf)
 
-    def _send_draft(self, boot: BootResult) -> FinishReason.ValueType | None:
+    async def _send_draft(self, boot: BootResult) -> FinishReason.ValueType | None:
         """Sends a boot text as the draft.
 
         Keeps it aside if it lacks the request's form, or if its provider interrupted it and others can be asked.
         """
         name, text, finish_reason = boot.candidate.name, boot.partial.text, boot.partial.finish_reason
-        calls, form = tuple(boot.partial.tool_calls), self._route.admission.form
-        fault = form.fault(text, calls) if form else ""
+        calls = tuple(boot.partial.tool_calls)
+        fault = await fault_of(self._route, text, calls)
         if fault or (is_interrupted(finish_reason) and (self.interrupted or self._untried)):
             self._set_aside(StreamedAnswer(text, [name], finish_reason, calls), fault)
             return None
