@@ -21,6 +21,7 @@ from lightrouter.pool.statefile import LockedError
 from lightrouter.pool.status import PoolStatus, StateChange, overlaid
 from lightrouter.pool.store import StoreError, Update
 from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.files import is_endless
 from lightrouter.runtime.watch import folder_changes
 
 _logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class FileStore:
         self._on_refused = on_refused or _log
         self._patience = patience_seconds
         self._states_path = statefile.state_path(path)
-        self._written = _Content(lambda: file.read(path), lambda data: file.parse(data, path))
+        self._written = _Content(self._read, lambda data: file.parse(data, path))
         self._statuses = _Content(
             lambda: statefile.read(self._states_path), lambda data: statefile.loads(data, self._states_path)
         )
@@ -120,6 +121,12 @@ class FileStore:
         """Returns whether the pool file and the state file have changed, and the pool that they make."""
         written, statuses = self._written.reread(), self._statuses.reread()
         return written, statuses, self._overlaid() if written or statuses else self.pool
+
+    def _read(self) -> bytes:
+        # The start may read a pipe, which has an end then.
+        if self._written.valid is not None and is_endless(self._path):
+            raise PoolFileError(f"{self._path}: is a pipe or a device, not a file")
+        return file.read(self._path)
 
     def _overlaid(self) -> Pool:
         if self._written.valid is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +26,15 @@ def version(path: Path) -> Version:
     """
     status = path.stat()
     return status.st_mtime_ns, status.st_ino, status.st_size
+
+
+def is_endless(path: Path) -> bool:
+    """Tells whether a pipe or a device stands in the place of a file, so that reading it may never end."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 class FileContentError(Exception):
@@ -78,6 +88,7 @@ class WatchedFiles(Generic[Content]):
         if versions == self._versions:
             return
         try:
+            _refuse_endless(self._paths)
             content = self._read()
         except FileContentError as error:
             if str(error) != self._refused:
@@ -113,6 +124,12 @@ def replace(path: Path, data: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _refuse_endless(paths: Sequence[Path]) -> None:
+    for path in paths:
+        if is_endless(path):
+            raise FileContentError(f"{path}: is a pipe or a device, not a file")
 
 
 def _version_or_none(path: Path) -> Version | None:

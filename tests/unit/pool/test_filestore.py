@@ -1,6 +1,7 @@
 import asyncio
+import os
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -119,6 +120,41 @@ async def test_a_file_that_is_gone_is_refused_and_may_come_back(path: Path) -> N
         assert "No such file" in await watched.fault()
         path.write_text(content("b"))
         assert await watched.names() == ["b"]
+
+
+REPLACED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "nothing": (lambda path: None, "No such file"),
+    "an empty file": (lambda path: path.write_bytes(b""), "must be a mapping"),
+    "zeros": (lambda path: path.write_bytes(bytes(100)), "does not allow"),
+    "half of a file": (lambda path: path.write_text(content("b")[:20]), "not valid YAML"),
+    "no text": (lambda path: path.write_bytes(b"\xff" * 100), "not UTF-8"),
+    "too much": (lambda path: path.write_bytes(b"#" * 2_000_000), "larger than"),
+    "a folder": (lambda path: path.mkdir(), "Is a directory"),
+    "a link to nothing": (lambda path: path.symlink_to("gone"), "No such file"),
+    "a link to itself": (lambda path: path.symlink_to(path.name), "symbolic links"),
+    "a pipe": (os.mkfifo, "a pipe or a device"),
+    "a device": (lambda path: path.symlink_to("/dev/zero"), "a pipe or a device"),
+}
+
+
+@pytest.mark.parametrize(("replace", "fault"), REPLACED.values(), ids=REPLACED)
+async def test_whatever_stands_in_its_place_the_last_good_pool_stays(
+    path: Path, replace: Callable[[Path], object], fault: str
+) -> None:
+    watched = Watched(path)
+    path.unlink()
+    replace(path)
+    await watched.file.refresh()
+    assert fault in await watched.fault()
+    await watched.file.refresh()
+    assert watched.refused.empty()
+    assert list(watched.file.pool.entries) == ["a"]
+    if path.is_dir():
+        path.rmdir()
+    path.unlink(missing_ok=True)
+    path.write_text(content("b"))
+    await watched.file.refresh()
+    assert await watched.names() == ["b"]
 
 
 async def test_a_change_that_changes_nothing_is_not_passed_on(path: Path) -> None:

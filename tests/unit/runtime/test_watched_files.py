@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,22 @@ def test_a_bad_change_leaves_the_last_good_content(path: Path, caplog: pytest.Lo
     path.write_text("bad 22")
     assert watched.current() == "three"
     assert len(refusals(caplog)) == 3
+
+
+@pytest.mark.parametrize("replace", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"])
+def test_what_has_no_end_is_not_read(
+    path: Path, replace: Callable[[Path], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    watched = WatchedFiles("words", [path], reader(path, []))
+    path.unlink()
+    replace(path)
+    assert [watched.current(), watched.current()] == ["one", "one"]
+    assert refusals(caplog) == [
+        f"the changed words are refused, the last good ones stay: {path}: is a pipe or a device, not a file"
+    ]
+    path.unlink()
+    path.write_text("three")
+    assert watched.current() == "three"
 
 
 def test_bad_content_at_the_start_is_raised(path: Path) -> None:
