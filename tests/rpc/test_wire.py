@@ -13,6 +13,7 @@ from lightrouter.aggregator import assemble as aggregator_assembly
 from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.logs import send_logs
 from lightrouter.runtime.telemetry.setup import Telemetry
 from lightrouter.selector import assemble as selector_assembly
 from lightrouter.selector.settings import SelectorSettings
@@ -26,7 +27,7 @@ from lightrouter.v1.selector_pb2 import ShortlistCandidate, ShortlistRequest
 from lightrouter.v1.selector_pb2_grpc import SelectorServiceStub
 from tests.rpc.adapter_support import adapter
 from tests.rpc.router_suite import RouterSuite
-from tests.rpc.wire import malformed, send
+from tests.rpc.wire import call, headers_of, malformed, send
 
 SECONDS = 60
 QUESTION = [ChatMessage(role=Role.ROLE_USER, content="Why?")]
@@ -83,6 +84,18 @@ async def one_adapter() -> AsyncIterator[tuple[str, Valid]]:
         yield served.target.address, lambda: stub.Describe(DescribeRequest(), timeout=SECONDS)
     await runner.cleanup()
     assert not asked
+
+
+async def test_a_header_that_is_not_utf_8_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    send_logs("test", "info", "json")
+    bad = (b"authorization", b"Bearer secret\xff"), (b"x-a", b"\xff"), (b"traceparent", b"\xff")
+    async with selector() as (address, valid):
+        await send(address, call(headers_of(f"/{names.SELECTOR_SERVICE}/Shortlist".encode(), None, *bad)))
+        await valid()
+    written = capsys.readouterr().err
+    assert "serving" in written
+    assert "secret" not in written
+    assert "Traceback" not in written
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,14 @@ class _Seldom(logging.Filter):
         return True
 
 
+def _is_no_header(record: logging.LogRecord) -> bool:
+    """Tells gRPC's other lines from those about a header that is not UTF-8.
+
+    Anyone can send such a header, and the line has its bytes, perhaps a token, and a stack trace.
+    """
+    return record.msg != "Invalid encoding on %s"
+
+
 def configure_logging(service: str, settings: ServiceSettings) -> None:
     """Sends all logs of this process to standard error, in the format of the settings."""
     send_logs(service, settings.log_level, settings.log_format)
@@ -85,5 +93,6 @@ def send_logs(service: str, level: str, log_format: str) -> None:
     # The libraries' line for each request repeats the service's own line and the trace.
     for library in ("httpx", "watchfiles"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    logging.getLogger("grpc._cython.cygrpc").filters = [_is_no_header]
     exporter = logging.getLogger("opentelemetry.exporter.otlp.proto.grpc.exporter")
     exporter.filters = [_Seldom()]
