@@ -87,9 +87,14 @@ def messages_tokens(messages: Sequence[ChatMessage]) -> int:
     """Returns the estimated number of tokens of a conversation, in bounded time."""
     texts = [message.content if _is_plain(message) else "".join(_texts(message)) for message in messages]
     media = sum(_media_tokens(part) for message in messages for part in message.parts)
-    whole = sum(map(len, texts)) <= _COUNTED
-    # Sample all messages together as one text, so that their number does not matter.
-    return media + _PER_MESSAGE * len(texts) + (sum(map(count, texts)) if whole else estimate_tokens("".join(texts)))
+    return media + _PER_MESSAGE * len(texts) + _estimate_all(texts)
+
+
+def _estimate_all(texts: Sequence[str]) -> int:
+    if sum(map(len, texts)) <= _COUNTED:
+        return sum(map(count, texts))
+    # Sample all together as one text, so that their number does not matter.
+    return estimate_tokens("".join(texts))
 
 
 def most_messages_tokens(messages: Iterable[ChatMessage]) -> int:
@@ -106,7 +111,7 @@ def most_messages_tokens(messages: Iterable[ChatMessage]) -> int:
 
 def output_tokens(output: OutputSpec) -> int:
     """Returns the estimated number of tokens that a model reads of tools and of the form of its text."""
-    return sum(map(estimate_tokens, output_texts(output))) + _PER_MESSAGE * len(output.tools)
+    return _estimate_all(list(output_texts(output))) + _PER_MESSAGE * len(output.tools)
 
 
 def most_output_tokens(output: OutputSpec) -> int:

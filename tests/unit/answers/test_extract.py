@@ -74,7 +74,17 @@ def test_the_whole_document_is_found(document: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "why"), [("(a", "missing )"), ("(?<=a)b", "invalid perl operator"), (r"\1", r"\1")]
+    ("pattern", "why"),
+    [
+        ("(a", "missing )"),
+        ("(?<=a)b", "invalid perl operator"),
+        (r"\1", r"\1"),
+        (r"\pL{1,1000}", "takes too long"),
+        (r"(?i)\pL{1,500}", "takes too long"),
+        (r"\p{L}+" * 120, "takes too long"),
+        ("[a-z]{1,100}x" * 70, "takes too long"),
+        ("((((a?){10}){10}){10}){2}", "invalid repetition size"),
+    ],
 )
 def test_a_pattern_that_re2_refuses_names_its_field(pattern: str, why: str) -> None:
     with pytest.raises(ServiceError) as caught:
@@ -87,6 +97,7 @@ def test_a_pattern_that_re2_refuses_names_its_field(pattern: str, why: str) -> N
 
 def test_good_patterns_pass() -> None:
     check(AnswerPattern(re2="a+"))
+    check(AnswerPattern(re2="[a-z]{1,100}x" * 9))
     check(AnswerPattern(json_pointer="/a"))
     check(AnswerPattern())
 

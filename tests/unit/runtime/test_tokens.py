@@ -11,7 +11,7 @@ from lightrouter.runtime.tokens import (
     most_messages_tokens,
     most_tokens,
 )
-from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage
+from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage, OutputSpec, Tool
 
 TEXT = st.text() | st.lists(
     st.sampled_from(["word ", "immeasurably", " 12345", "\n\n", "**", " \t", "日本", "é", "\x00"])
@@ -98,6 +98,20 @@ def test_the_work_of_an_estimate_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     found = messages_tokens(messages)
     assert sum(counted) <= 2**15
     assert found == pytest.approx(sum(count(message.content) + 4 for message in messages), rel=0.02)
+
+
+def test_the_work_of_an_estimate_of_many_tools_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+
+    def counting(text: str) -> int:
+        counted.append(len(text))
+        return count(text)
+
+    monkeypatch.setattr(tokens, "count", counting)
+    tools = [Tool(name=f"t{index}", description="word " * 5_000, parameters="{}") for index in range(128)]
+    found = tokens.output_tokens(OutputSpec(tools=tools))
+    assert sum(counted) <= 2**15
+    assert found == pytest.approx(128 * (5_000 + 8), rel=0.02)
 
 
 def test_a_conversation_has_more_tokens_than_its_texts() -> None:
