@@ -13,6 +13,7 @@ from typing import Final
 
 from google.protobuf.descriptor import Descriptor
 
+# A choice: see `most_fields`.
 _BYTES_PER_FIELD: Final = 256
 # A choice: so many fields are checked in 20 ms; a thousand turns, each with two tool calls, have 11,000.
 _LEAST_ALLOWED: Final = 16_384
@@ -29,7 +30,7 @@ _MOST_BITS: Final = 70
 def most_fields(message_bytes: int) -> int:
     """Returns the maximum of a message's fields, if it may have `message_bytes` bytes.
 
-    A choice: one field for 256 bytes, so that a service of the suite takes whatever a router has taken.
+    It is one field for 256 bytes, so that a service of the suite takes whatever a router has taken.
     """
     return max(_LEAST_ALLOWED, message_bytes // _BYTES_PER_FIELD)
 
