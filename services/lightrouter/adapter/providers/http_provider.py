@@ -156,9 +156,11 @@ class HttpProvider:
 def _error(status: int | None, meant: Refusal, words: str, wait: float | None) -> faults.UpstreamError:
     if meant.no_key:
         return faults.key_refused(status, words)
-    if status is not None and 400 <= status < 500 and (meant.own_fault or meant.no_model):
+    if (status is None or 400 <= status < 500) and (meant.own_fault or meant.no_model):
         return faults.rejected(status, words, works=False if meant.no_model else None)
-    error = faults.failed(None, words, wait) if status is None else faults.by_status(status, words, wait)
+    if status is None or meant.failed:
+        return faults.failed(status, words, wait)
+    error = faults.by_status(status, words, wait)
     if meant.own_fault:
         error.works = None
     return error
