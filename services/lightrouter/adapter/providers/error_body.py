@@ -189,7 +189,7 @@ def _objects(error: object, depth: int = 0) -> Iterator[Mapping[str, object]]:
         yield from _objects(_inside(error), depth + 1)
     elif isinstance(error, dict):
         yield error
-        for name in ("error", "errors", "message", "detail", "metadata", "raw"):
+        for name in ("error", "errors", "message", "detail", "details", "metadata", "raw"):
             yield from _objects(error.get(name), depth + 1)
     elif isinstance(error, list):
         for item in error[:_MOST_ITEMS]:

@@ -132,7 +132,7 @@ class HttpProvider:
         except (TimeoutError, faults.UpstreamError):
             pass
         body = read_error(content.decode("utf-8", "replace"))
-        by_headers = wait_from_headers(reply.header, limited=reply.status == 429)
+        by_headers = wait_from_headers(reply.headers(), limited=reply.status == 429)
         return body if by_headers is None else replace(body, wait=max(by_headers, body.wait or 0.0))
 
     @staticmethod
