@@ -61,7 +61,7 @@ _NO_TOOLS: Final = re.compile(r"(?i)support\w* (?:the )?(?:tools?|functions?)\b|
 _NO_MODEL: Final = re.compile(
     r"(?i)\bmodels?\b.{0,120}(?:not exist|not found|n[o']t available|not a valid|decommissioned|no longer|disabled)"
     r"|\b(?:invalid|unknown|no such|unsupported) model\b(?! (?:turn|role|message))|not a valid model"
-    r"|\b(?:unable to|no|not have|n.t have) access (?:[\w-]+ ){0,4}model"
+    r"|(?:\b(?:unable to|no|not have)|n.t have) access (?:[\w-]+ ){0,4}model"
     r"|\blocation is not supported|\bcountry, region|模型不存在|model identifier is invalid|requires terms acceptance"
     r"|requested model\b.{0,60}not supported|throughput isn.t supported|not support chat|not a chat model"
     r"|\bnot in v1/chat/completions|not work with the specified model|organization must be verified"
@@ -186,6 +186,8 @@ def refusal(status: int | None, body: ErrorBody, sent: Mapping[str, object]) -> 
         return Refusal(_of_turns(words, sent), own_fault=bool(_TOO_LONG.search(words)))
     if status is not None and status not in _OF_THE_REQUEST:
         return _of_status(status, words)
+    if sent.get("stream") is False and _MUST_STREAM.search(words):
+        return Refusal((Remedy(ONE_PIECE, Quirks(must_stream=True), named=True),))
     if limited := _of_limit(words, sent):
         return Refusal((limited,))
     if any(fault.search(words) for fault in (_TOO_LONG, _WITHHELD, _NO_TEXT)):
@@ -281,8 +283,6 @@ def _budget(sent: Mapping[str, object]) -> int | None:
 
 def _of_members(words: str, sent: Mapping[str, object]) -> Iterator[Remedy]:
     """Yields remedies for the members that the words name."""
-    if sent.get("stream") is False and _MUST_STREAM.search(words):
-        yield Remedy(ONE_PIECE, Quirks(must_stream=True), named=True)
     named = [name for name in OPTIONAL if name in sent and _NAMES[name].search(words)]
     if {"temperature", "top_p"} <= set(named) and _TOGETHER.search(words):
         yield _remedy(BOTH, named=True)
