@@ -52,7 +52,7 @@ def meaning(given: object) -> FinishReason.ValueType | None:
         return NOT_GIVEN
     if isinstance(given, dict):
         inner = meaning(str(given.get("type")))
-        return inner and less_whole(inner, UNKNOWN)
+        return None if inner is None else less_whole(inner, UNKNOWN)
     if not isinstance(given, str):
         return UNKNOWN
     word = _word(given)
