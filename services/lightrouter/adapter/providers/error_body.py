@@ -82,7 +82,9 @@ _UNPAID_WORDS: Final = re.compile(
     r"|\b(?:balance|credits?) (?:is|are) (?:insufficient|depleted|exhausted|used up)"
     r"|\b(?:spend(?:ing)?|billing(?: hard)?|credit|budget|specified api usage) (?:limits?|caps?)\b"
     r"|\b(?:any|all available|more|monthly included) credits\b|\bfree tier\b.{0,30}exhausted|\bpayment required"
-    r"|\bbudget (?:has been |is )?exceeded|\bquota is not enough|余额不足|欠费|额度(?:不足|失败|已用尽|已用完)"
+    r"|\bbudget (?:has been |is )?exceeded|\b(?:quota|balance) is not enough|\btop up\b|\b(?:prepaid|no) credits\b"
+    r"|\bmonthly quota\b|\btrial (?:has )?expired|\bbilling (?:is disabled|to be enabled)"
+    r"|余额不足|欠费|额度(?:不足|失败|已用尽|已用完)"
 )
 _STATUS_OF_WORDS: Final = (
     (429, re.compile(r"(?i)\brate.?limit|\b(?:requests?|usage|qps|[rt]pm)\b.{0,20}\blimit|too many requests|限流")),
@@ -108,6 +110,8 @@ class ErrorBody:
     """Whether the account has no quota or balance, so that no wait helps."""
     param: str = ""
     """The member of the request that it blames; empty if it blames none."""
+    kinds: tuple[str, ...] = ()
+    """Its own codes and types of the error, in lower case, words apart."""
 
     @property
     def cut(self) -> bool:
@@ -178,6 +182,7 @@ def _of(error: object, around: Mapping[str, object]) -> ErrorBody:
         unpaid=any(kind in _UNPAID for kind in kinds)
         or bool(_UNPAID_WORDS.search(words) or (not passes and _QUOTA_WORDS.search(words))),
         param=next((param[:100] for each in objects if isinstance(param := each.get("param"), str)), ""),
+        kinds=tuple(kind.replace("_", " ") for kind in kinds[:_MOST_ITEMS]),
     )
 
 
@@ -189,7 +194,7 @@ def _objects(error: object, depth: int = 0) -> Iterator[Mapping[str, object]]:
         yield from _objects(_inside(error), depth + 1)
     elif isinstance(error, dict):
         yield error
-        for name in ("error", "errors", "message", "detail", "details", "metadata", "raw"):
+        for name in ("error", "errors", "message", "detail", "details", "metadata", "raw", "innererror"):
             yield from _objects(error.get(name), depth + 1)
     elif isinstance(error, list):
         for item in error[:_MOST_ITEMS]:

@@ -40,11 +40,12 @@ _USUAL_LEAST: Final = (16, 1025)
 _LARGEST_LEAST: Final = 32_768
 
 _TOO_LONG: Final = re.compile(
-    r"(?i)context.?(?:length|window|size)|maximum (?:context|model|prompt|input)|too (?:long|large|many tokens)"
+    r"(?i)context.?(?:length|window|size)|maximum (?:context|model|prompt|input)|too (?:long|large|big|many tokens)"
     r"|reduce the (?:length|size|input|number|prompt)|range of input length|[`'\"]?inputs?[`'\"]? tokens|\bbatch size\b"
     r"|(?:prompt|input|request|messages?|payload|sequence).{0,40}exceed|exceed.{0,40}(?:prompt|input|request|seq_len)"
     r"|(?:tokens?|length)\b.{0,60}(?:(?:more|longer|larger) than|exceed)|less than \d+ tokens|maxlength: \d"
     r"|tokens?\b.{0,30}[ (]-\d"
+    r"|\bat most \d+ characters|string above max|max sequence|tokens of context|length .{0,30}out of range|过大"
     r"|token.?count .{0,40}up to|max(?:imum)? length of|超长|过长|超(?:过|出|限).{0,20}(?:限|长|最大)|长度.{0,6}超"
 )
 _TOO_MUCH: Final = re.compile(
@@ -54,13 +55,16 @@ _LIMIT_AND_REQUEST: Final = re.compile(r"(?i)\blimit:? (\d{1,9})\b.{0,80}\breque
 _WITHHELD: Final = re.compile(
     r"(?i)content.?(?:filter|policy|management|security)|responsible.?ai|moderation|data.?inspection|safety|flagged"
     r"|inappropriate|sensitive|prohibited|guard.?rail|jailbreak|prompt.?shield|harmful|\b(?:high|exists) risk\b"
-    r"|blocked (?:entity|keyword|word)|(?:usage|use) (?:polic|guideline)|敏感|不安全|违规|违法"
+    r"|(?:request|prompt|content|detected)\b.{0,20}\bblocked\b|(?:usage|use) (?:polic|guideline)|\bunsafe\b|\btoxic|\bnsfw\b|terms of (?:use|service)"
+    r"|content that is not|敏感|不安全|安全检测|违规|违法|违禁"
 )
 _NO_TEXT: Final = re.compile(r"(?i)\bimages?\b|image_url|base64|\baudio\b|\bvideos?\b|multi.?modal|\bvision\b")
 _NO_TOOLS: Final = re.compile(r"(?i)support\w* (?:the )?(?:tools?|functions?)\b|function calling (?:is|not)")
 _NO_MODEL: Final = re.compile(
-    r"(?i)\bmodels?\b.{0,120}(?:not exist|not found|n[o']t available|not a valid|decommissioned|no longer|disabled)"
+    r"(?i)\bmodels?\b.{0,120}(?:not exist|not found|n[o']t available|not a valid|decommissioned|no longer|disabled"
+    r"|not allowed|retired|sunset|has been deprecated|offline|denied|gated|not supported(?: by|$|;))"
     r"|\b(?:invalid|unknown|no such|unsupported) model\b(?! (?:turn|role|message))|not a valid model"
+    r"|\bdeployment\b.{0,40}not be found|authorized to use|not serve the|in your (?:region|country)"
     r"|(?:\b(?:unable to|no|not have)|n.t have) access (?:[\w-]+ ){0,4}model"
     r"|\blocation is not supported|\bcountry, region|模型不存在|model identifier is invalid|requires terms acceptance"
     r"|requested model\b.{0,60}not supported|throughput isn.t supported|not support chat|not a chat model"
@@ -69,6 +73,7 @@ _NO_MODEL: Final = re.compile(
 _NO_KEY: Final = re.compile(
     r"(?i)\bapi.?key\b.{0,40}(?:not valid|not found|invalid|missing|expired|required)|virtual key|\blogin fail"
     r"|(?:invalid|incorrect).{0,20}\b(?:api.?|secret )key|\baccess token\b.{0,20}(?:invalid|expired)|authentication"
+    r"|invalid token\b|\bauth(?:orization)? (?:header|credentials)|\bunauthori[sz]ed\b(?! to)"
 )
 # Servers report these failures with statuses of bad requests: a model that left the memory, or whose text was no call.
 _FAILED: Final = re.compile(
@@ -76,7 +81,8 @@ _FAILED: Final = re.compile(
 )
 _MUST_STREAM: Final = re.compile(
     r"(?i)\bstream(?:ing)?\b.{0,20}(?:must be|required|only)|only supports? stream|(?:non|without)[- ]?stream"
-    r"|must (?:have|set|use) [`'\"]?stream|enable (?:the )?stream"
+    r"|must (?:have|set|use) [`'\"]?stream|enable (?:the )?stream|only streaming"
+    r"|stream.{0,3}false\b.{0,20}not supported"
 )
 _NAMES: Final = {
     "stream_options": re.compile(r"(?i)stream[_ ]?options|include_?usage"),
@@ -92,20 +98,24 @@ _NAMES: Final = {
         r"(?i)\breasoning[_. ]?effort\b|\bthinking[_ ]?(?:level|budget)\b|support (?:thinking|reasoning)\b"
         r"|\breasoning is mandatory"
     ),
-    "parallel_tool_calls": re.compile(r"(?i)\bparallel_?tool_?calls\b"),
+    "parallel_tool_calls": re.compile(r"(?i)\bparallel[_ ]?(?:tool|function)[_ ]?call"),
     "response_format": re.compile(
         r"(?i)\bresponse[_ ]?(?:format|mime[_ ]?type|schema)\b|\bjson[_ ](?:schema|object|mode)\b"
+        r"|\bstructured outputs?\b|\boutput_config\b"
     ),
-    "tool_choice": re.compile(r"(?i)\btool[_. ]?choice\b"),
+    "tool_choice": re.compile(r"(?i)\btool[_. ]?choice\b|\bforced? (?:tool|function)"),
 }
-_LIMIT: Final = re.compile(r"(?i)\bmax[_ ]?(?:(?:completion|output|new)[_ ]?)?tokens\b|\bmaximum (?:output )?tokens\b")
+_LIMIT: Final = re.compile(
+    r"(?i)\bmax[_ ]?(?:(?:completion|output|new)[_ ]?)?tokens\b|\bmaximum (?:output )?tokens\b"
+    r"|\bmax(?:imum)? output length\b"
+)
 _LIMIT_MUST: Final = re.compile(r"(?i)\bmax_(?:completion_|output_)?tokens\b\W* must be (?:less|at most|<)")
 _UNKNOWN_NAME: Final = re.compile(
     r"(?i)unsupported|not supported|un(?:recognized|known|expected)|extra|permitted|not allowed|deprecated|instead|use "
 )
 _ONE_VALUE: Final = re.compile(
     r"(?i)between|range|之间|区间|[\[(] ?\d[\d.]* ?, ?\d"
-    r"|(?:less|greater|larger|more|lower) than|at (?:most|least)|equal to|positive|[<>≤≥]|maximum|minimum"
+    r"|(?:less|greater|larger|more|lower) than|at (?:most|least)|equal to|not be \d|positive|[<>≤≥]|maximum|minimum"
 )
 _WHOLE: Final = re.compile(r"(?i)unsupported|not supported|only the default")
 _TOGETHER: Final = re.compile(r"(?i)both|together|only one|same time|simultaneously|either")
@@ -119,10 +129,12 @@ _TOO_SMALL: Final = re.compile(
 )
 _MOST: Final = re.compile(
     r"(?i)(?:<=|≤|at most|(?:maximum|limit)(?: value)?(?: of| is|:)?|equal to|up to|exceeds?"
-    r"|(?:no|not) (?:more|greater|larger|higher) than|最大值?为?|(?:不能?|不得|不可)(?:超过|大于)|上限为?)"
+    r"|(?:no|not) (?:more|greater|larger|higher) than|(?:tokens|length) is"
+    r"|最大值?为?|(?:不能?|不得|不可)(?:超过|大于)|上限为?)"
     r":? ?[`'\"]?(\d{2,7})\b"
 )
-_RANGE: Final = re.compile(r"[\[(] ?(\d{1,6}) ?, ?(\d{1,7}) ?[\])]")
+_BELOW: Final = re.compile(r"(?i)(?:<|(?:less|lower|smaller|fewer) than):? ?(\d{2,7})\b")
+_RANGE: Final = re.compile(r"(?i)(?:[\[(]|between) ?(\d{1,6}) ?(?:,|and|to) ?(\d{1,7})\b")
 # Gemini's words, with a limit that is itself too large, and Anthropic's.
 _UP_TO: Final = re.compile(r"(?i)from (\d{1,6}) \(inclusive\) to (\d{1,7}) \((ex|in)clusive\)")
 _ASKED_AND_MOST: Final = re.compile(r"(?i)\b(\d{1,7}) > (\d{1,7}), which is the maximum")
@@ -132,7 +144,7 @@ _PREFILL: Final = re.compile(
     r"|continue_final_message|add_generation_prompt|(?:assistant|model) (?:messages?|turns?) at the end|\bprefix\b"
 )
 _TURNS: Final = re.compile(
-    r"(?i)alternat|consecutive|successive|odd number|even index|duplicate system|in a row"
+    r"(?i)alternat|consecutive|successive|odd number|even index|duplicate system|take turns|in a row"
     r"|same role|after role|roles? must|must be (?:at )?the (?:beginning|first)"
     r"|(?:first|start).{0,30}\buser\b|(?:multiple|one|single|several) system|last role"
     r"|non-?empty|(?:not|cannot) be empty|empty (?:content|message|text)|must have (?:either )?[\"'`]?content"
@@ -180,6 +192,7 @@ class Refusal:
 def refusal(status: int | None, body: ErrorBody, sent: Mapping[str, object]) -> Refusal:
     """Returns the meaning of a refusal of the body `sent`; `status` is None for an error inside a reply."""
     said = f"{body.param}: {body.words}" if body.param else body.words
+    said = "; ".join([said, *body.kinds])
     words = _ITS_INPUT.sub("", _SCRIPTS_MEET.sub(" ", said))
     if status in _TEMPLATE_FAILED:
         # Servers fail so if the model's chat template refuses the conversation.
@@ -262,6 +275,8 @@ def _bounds(words: str, limit: int, sent: Mapping[str, object]) -> tuple[int | N
     if (over := _ASKED_AND_MOST.search(words)) and int(over[1]) == limit:
         return None, int(over[2])
     most = _MOST.search(words)
+    if not most and (below := _BELOW.search(words)):
+        return None, int(below[1]) - 1
     if least := _LEAST.search(words):
         return int(least[1]), int(most[1]) if most else None
     if above := _ABOVE.search(words):

@@ -87,6 +87,20 @@ PREFILLED = {
 400 Function calling is not enabled for models/gemma-3-27b-it
 404 {"error": {"message": "No endpoints found that support tool use.", "code": 404}}
 429 Request too large on tokens per min (TPM): Limit 30000, Requested 43210.
+400 {"error": {"message": "no", "code": "context_length_exceeded"}}
+400 {"error": {"message": "no", "type": "context_length_exceeded"}}
+400 {"error": {"message": "no", "code": "string_above_max_length"}}
+400 {"error": {"message": "no", "code": "content_filter"}}
+400 {"error": {"message": "no", "type": "moderation_blocked"}}
+400 {"error": {"message": "no", "innererror": {"code": "ResponsibleAIPolicyViolation"}}}
+422 {"detail": [{"loc": ["body", "messages", 0, "content"], "msg": "String should have at most 100000 characters"}]}
+400 max sequence length is 4096, got 5000
+400 This model only supports 4096 tokens of context
+400 请求内容过大
+400 unsafe content detected
+400 PII detected in request and blocked
+403 This content may violate our terms of use
+400 内容安全检测不通过
 """,
     "no key": """
 401 Unauthorized
@@ -98,6 +112,9 @@ PREFILLED = {
 200 {"base_resp": {"status_code": 1004, "status_msg": "login fail: Please carry the API secret key"}}
 200 {"base_resp": {"status_code": 2049, "status_msg": "invalid api key"}}
 200 {"error_code": 111, "error_msg": "Access token expired"}
+400 {"error": {"message": "no", "code": "invalid_api_key"}}
+400 Missing Authorization header
+400 No auth credentials found
 """,
     "unpaid": """
 401 {"error": {"message": "该令牌额度已用尽", "type": "new_api_error"}}
@@ -110,6 +127,11 @@ PREFILLED = {
 400 Your credit balance is too low to access the Anthropic API.
 429 {"error": {"message": "no", "metadata": {"raw": "{\\"error\\":{\\"type\\":\\"exceeded_current_quota_error\\"}}"}}}
 200 {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}
+403 Your account balance is not enough
+403 Please top up your account
+429 Your organization has run out of prepaid credits
+429 Monthly quota exhausted, please upgrade your plan
+403 This API method requires billing to be enabled.
 """,
     "later": """
 200 {"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}
@@ -151,6 +173,13 @@ PREFILLED = {
 400 Your organization must be verified to stream this model.
 404 {"detail": "Not Found"}
 410 {"title": "Gone", "detail": "The model 'x' has reached its end of life."}
+400 {"error": {"message": "no", "code": "model_not_found"}}
+400 {"error": {"message": "no", "type": "invalid_model"}}
+400 The model has been retired
+400 The specified deployment could not be found
+400 This endpoint does not serve the model x
+403 This model is gated; request access on the Hub
+400 This service is not available in your region
 """,
     "prefill": """
 400 {"error": {"message": "{\\"error\\": {\\"message\\": \\"does not support assistant message prefill\\"}}"}}
@@ -171,6 +200,7 @@ REFUSED = {
 400 Malformed input request: #/temperature: 1.5 is not less or equal to 1
 200 {"base_resp": {"status_code": 2013, "status_msg": "invalid params, param 'temperature' should be in (0,1]"}}
 400 {"error": {"code": "1210", "message": "temperature参数非法\uff0c限制为(0,1)区间"}}
+400 temperature must not be 0
 """,
     ("all", "top_p=0.5"): """
 400 top_p must be in (0, 1], got 0.0.
@@ -195,15 +225,19 @@ REFUSED = {
 400 JSON mode is not enabled for models/gemma-3-27b-it
 400 Json mode response is not supported when enable_thinking is true
 400 json mode cannot be combined with tool/function calling
+400 structured outputs are not supported by this model
+400 output_config.format: not supported
 """,
     ("all", "tool_choice"): """
 400 "auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set
 400 [{'loc': ('body',), 'msg': '`tool_choice` must be a named tool', 'input': {'seed': 1, 'temperature': 0.0}}]
 400 Thinking may not be enabled when tool_choice forces tool use.
 400 {"message": "Unsupported tool_choice: type='function'", "param": "tool_choice", "code": "wrong_api_format"}
+400 forced tool calling is not supported
 """,
     ("all", "parallel_tool_calls"): """
 400 {"code": "Client specified an invalid argument", "error": "Argument not supported: parallelToolCalls"}
+400 parallel function calling is not supported
 """,
     ("all", "stop"): """
 400 {"message": "Malformed input request: #: extraneous key [stop_sequences] is not permitted"}
@@ -213,6 +247,7 @@ REFUSED = {
 400 This model only support stream mode, please enable the stream parameter to access the model.
 400 parameter.enable_thinking must be set to false for non-streaming calls
 400 Requests with max_tokens > 4096 must have stream=true
+400 `stream=false` is not supported for this model
 """,
     ("all", "system role"): """
 400 Only user, assistant and tool roles are supported!
@@ -225,16 +260,22 @@ REFUSED = {
 200 {"error_code": 336006, "error_msg": "the role of message with even index must be user"}
 400 Each message must have at least one content element.
 400 invalid params, chat content has duplicate system prompt, please check (2013)
+400 messages: user and assistant must take turns
 """,
     ("many tokens", "more than 8192 tokens"): """
 400 invalid request: "max_tokens": must be no greater than 8192
 400 {"error": {"code": "1210", "message": "max_tokens 参数超出限制\uff0c最大值为 8192"}}
 422 {"title": "Unprocessable Entity", "detail": "Input should be less than or equal to 8192 at body.max_tokens"}
 400 max_tokens: 100000 > 8192, which is the maximum allowed number of output tokens
+400 Maximum allowed max_tokens is 8192, got 100000
+400 max_tokens should be between 1 and 8192
+400 max_tokens should be <8193
+400 The maximum output length is 8192 tokens
 """,
     ("few tokens", "fewer than 16 tokens"): """
 400 Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16, but got 8 instead.
 400 max_tokens must be at least 16
+400 max_tokens must be between 16 and 8192
 """,
 }
 # Words of lists that name what is taken, not what is refused.
