@@ -114,15 +114,15 @@ class Router:
         self._times = CallTimes()
         self._unknown_gains = UnknownGains()
 
-    async def route(self, prompt: Prompt, deadline: Deadline, events: Events) -> Answer:
-        """Returns the answer to a prompt that is valid by the rules of the protos.
+    async def route(self, prompt: Prompt, deadline: Deadline, events: Events, caller: str = "") -> Answer:
+        """Returns the answer to a prompt of `caller`, valid by the rules of the protos.
 
         If it is cancelled, it cancels every running call and makes no more.
 
         Raises:
             ServiceError: The request cannot be served, or no candidate delivered.
         """
-        record = RouteRecord(RouteLedger(self._availability.failed, spans.degraded, spans.dropped))
+        record = RouteRecord(RouteLedger(self._availability.failed, spans.degraded, spans.dropped), caller=caller)
         with (
             spans.traced(self._tracer, names.ROUTE, deadline) as span,
             notifying(self._observers, record, deadline, events),
@@ -134,6 +134,8 @@ class Router:
     ) -> Answer:
         self._capture.asked(span, prompt.messages)
         span.set_attribute(names.ROUTE_ID, record.route_id)
+        if record.caller:
+            span.set_attribute(names.CALLER, record.caller)
         ledger = record.ledger
         route = await self._admit(prompt, deadline, events, ledger)
         record.stops = bool(route.admission.sampling.stop)

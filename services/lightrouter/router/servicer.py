@@ -14,6 +14,7 @@ from lightrouter.router.pool.health import HealthMonitor
 from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.repeats import RepeatedRequests
 from lightrouter.router.route import Router
+from lightrouter.runtime.caller import current_caller
 from lightrouter.runtime.deadline import current_deadline
 from lightrouter.v1.router_pb2 import (
     CandidateStatus,
@@ -44,7 +45,9 @@ class RouterServicer(RouterServiceServicer):
     async def Complete(self, request: CompleteRequest, context: _Context) -> CompleteResponse:
         """Answers in one message."""
         del context
-        answer = await self._requests.route(request.request_id, request.prompt, current_deadline(), Events())
+        answer = await self._requests.route(
+            request.request_id, request.prompt, current_deadline(), Events(), current_caller()
+        )
         return CompleteResponse(answer=answer)
 
     async def StreamComplete(
@@ -53,7 +56,7 @@ class RouterServicer(RouterServiceServicer):
         """Sends the events of the route, the answer in pieces, and the ledger at the end."""
         del context
         events = EventQueue(wants_partials=request.stream_partials)
-        answer = self._requests.route(request.request_id, request.prompt, current_deadline(), events)
+        answer = self._requests.route(request.request_id, request.prompt, current_deadline(), events, current_caller())
         route = asyncio.ensure_future(answer)
         route.add_done_callback(lambda _: events.close())
 

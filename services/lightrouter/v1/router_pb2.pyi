@@ -140,9 +140,10 @@ class CompleteRequest(_message.Message):
     PROMPT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """The request's id, chosen by the caller: a further request with it and the same prompt, within ten minutes of the
-    answer and at the same router, gets the same answer, for which nothing is paid again. At most 128 characters.
-    Default: empty, each request is a new one.
+    """The request's id, chosen by the caller: a further request of this caller with it and the same prompt, within ten
+    minutes of the answer and at the same router, gets the same answer, for which nothing is paid again. If the first
+    request still runs, the further one waits for its answer. At most 128 characters. Default: empty, each request is
+    a new one.
     """
     @_builtins.property
     def prompt(self) -> Global___Prompt:

@@ -205,6 +205,19 @@ def test_a_route_without_a_completion_counts_no_savings() -> None:
     assert full_cost_nanousd(record) == 300
 
 
+def test_callers_have_their_requests_and_their_cost_and_their_number_is_bound() -> None:
+    measured = Measured()
+    for number in range(300):
+        ledger = RouteLedger()
+        ledger.add(line(STAGE_BOOT, "a", 100))
+        measured.routes.started()
+        measured.routes.ended(RouteRecord(ledger, caller=f"caller {number % 250}" if number else ""))
+    cost = measured.values(i.CALLER_COST)
+    assert len(cost) == 201
+    assert (cost["caller 1",], cost["caller 49",], cost["caller 200",], cost["other",]) == (200, 200, 100, 5000)
+    assert measured.values(i.CALLER_REQUESTS)["caller 1", "failed"] == 2
+
+
 TEXT = st.text(max_size=20)
 USAGE = st.builds(Usage, input_tokens=st.integers(0, 9), output_tokens=st.integers(0, 9))
 FAILURE = st.builds(Failure, reason=st.integers(0, 2**31 - 1), message=TEXT)

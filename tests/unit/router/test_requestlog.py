@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from lightrouter.router.events import EventQueue, Events
 from lightrouter.router.route import Router
@@ -16,6 +18,7 @@ from lightrouter.router.telemetry.requestlog import RequestLog
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.settings import ServiceSettings
+from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.telemetry.logs import configure_logging
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT
 from tests.unit.router.builders import failure, pool_candidate, prompt, router, snapshot
@@ -25,10 +28,13 @@ NAMES = ("a", "b", "c")
 SECRET = "a word of the prompt"
 
 
+def known(models: Mapping[str, Model] | None = None) -> FakeModels:
+    return FakeModels(snapshot(*map(pool_candidate, NAMES)), **{**{name: Model() for name in NAMES}, **(models or {})})
+
+
 def routing(models: Mapping[str, Model] | None = None) -> Router:
-    known = FakeModels(snapshot(*map(pool_candidate, NAMES)), **{**{name: Model() for name in NAMES}, **(models or {})})
     tracer = TracerProvider(shutdown_on_exit=False).get_tracer("test")
-    return router(known, tracer=tracer, observers=[RequestLog()])
+    return router(known(models), tracer=tracer, observers=[RequestLog()])
 
 
 def soon() -> Deadline:
@@ -55,6 +61,19 @@ async def test_a_line_has_the_ledger_s_totals_and_the_trace(capsys: pytest.Captu
     assert "first_text_s" in line
     assert "error" not in line
     assert not any(word in json.dumps(line) for word in (SECRET, "three"))
+
+
+async def test_the_line_and_the_span_name_the_caller_if_there_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("router", ServiceSettings())
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    for caller in ("web", ""):
+        made = router(known(), tracer=provider.get_tracer("test"), observers=[RequestLog()])
+        await made.route(prompt(), soon(), Events(), caller)
+    assert [line.get("caller") for line in lines(capsys)] == ["web", None]
+    routes = [span.attributes or {} for span in exporter.get_finished_spans() if span.name == names.ROUTE]
+    assert [attributes.get(names.CALLER) for attributes in routes] == ["web", None]
 
 
 async def test_the_level_says_whether_somebody_has_to_look(capsys: pytest.CaptureFixture[str]) -> None:

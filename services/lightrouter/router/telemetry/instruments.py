@@ -68,6 +68,18 @@ FULL_COST: Final = Instrument(
     "the ranking and the input that completions read again, plus, for each candidate that did not go on, the mean "
     "output of those that did, at its own price. The share that was saved is 1 - lightrouter.cost_nanousd / this.",
 )
+CALLER_REQUESTS: Final = Instrument(
+    "lightrouter.caller.requests",
+    "{request}",
+    "Routes that ended, by caller and outcome, if callers need a token or a certificate.",
+    (names.CALLER, names.OUTCOME),
+)
+CALLER_COST: Final = Instrument(
+    "lightrouter.caller.cost_nanousd",
+    "{nanousd}",
+    "Cost in the ledgers, in nano-dollars, by caller, if callers need a token or a certificate.",
+    (names.CALLER,),
+)
 DEGRADED: Final = Instrument(
     "lightrouter.degraded",
     "{degradation}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Final
 
 from opentelemetry.metrics import Meter
 
@@ -24,9 +25,15 @@ from lightrouter.v1.ledger_pb2 import STAGE_COMPLETE, STAGE_SELECT, DegradedReas
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, SelectorStrategy
 from lightrouter.v1.router_pb2 import SelectionReason
 
+# A choice: more callers than a team names in a tokens file; signed tokens may bring any number.
+_MOST_CALLERS: Final = 200
+
 
 class RouteMetrics:
-    """Measures every route; an `Observer`. Candidates outside the pool count as `other`, to bound the series."""
+    """Measures every route; an `Observer`.
+
+    Candidates outside the pool count as `other`, as do callers beyond the first 200, to bound the series.
+    """
 
     def __init__(self, meter: Meter, known: Callable[[], Collection[str]]) -> None:
         """Reports to `meter`; `known` returns the names of the pool's candidates."""
@@ -37,6 +44,9 @@ class RouteMetrics:
         self._tokens = Tally(i.TOKENS).report(meter)
         self._cost = Tally(i.COST).report(meter)
         self._full_cost = Tally(i.FULL_COST).report(meter)
+        self._caller_requests = Tally(i.CALLER_REQUESTS).report(meter)
+        self._caller_cost = Tally(i.CALLER_COST).report(meter)
+        self._callers: set[str] = set()
         self._degraded = Tally(i.DEGRADED).report(meter)
         self._booted = Tally(i.BOOTED).report(meter)
         self._chosen = Tally(i.CHOSEN).report(meter)
@@ -69,6 +79,7 @@ class RouteMetrics:
         for degradation in ledger.degraded:
             self._degraded.add(1, series(DegradedReason, degradation.reason))
         self._count_calls(ledger.entries)
+        self._count_caller(record)
         self._full_cost.add(full_cost_nanousd(record))
         self._count_selection(record)
 
@@ -84,6 +95,15 @@ class RouteMetrics:
                 for kind, count in _kinds(entry.usage):
                     self._tokens.add(count, candidate, stage, kind)
             self._cost.add(entry.cost_nanousd, candidate, stage)
+
+    def _count_caller(self, record: RouteRecord) -> None:
+        if not record.caller:
+            return
+        if len(self._callers) < _MOST_CALLERS:
+            self._callers.add(record.caller)
+        caller = record.caller if record.caller in self._callers else OTHER
+        self._caller_requests.add(1, caller, record.outcome.value)
+        self._caller_cost.add(sum(entry.cost_nanousd for entry in record.ledger.entries), caller)
 
     def _count_selection(self, record: RouteRecord) -> None:
         for boot in record.boots:

@@ -49,6 +49,7 @@ class RouteRecord:
         first_text_s: Seconds to the first text of the answer; None if the caller did not watch.
         policy: The policy in force; None if the request was refused.
         stops: Whether the request has stop texts.
+        caller: The name of its caller; empty if callers need no name.
         route_id: Its id, 32 hexadecimal digits. It is not the trace's id, because a trace may have several routes.
     """
 
@@ -61,6 +62,7 @@ class RouteRecord:
     first_text_s: float | None = None
     policy: Policy | None = None
     stops: bool = False
+    caller: str = ""
     route_id: str = field(default_factory=lambda: uuid4().hex)
 
     @property

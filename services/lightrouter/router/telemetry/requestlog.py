@@ -59,6 +59,8 @@ def _fields(record: RouteRecord) -> dict[str, object]:
         "cost_nanousd": cost,
         "booted": [boot.candidate.name for boot in record.boots],
     }
+    if record.caller:
+        fields["caller"] = record.caller
     if record.selection is not None:
         fields["chosen"] = list(record.selection.chosen)
         fields["selector"] = label(SelectorStrategy, record.selection.strategy)

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 from opentelemetry.trace import NoOpTracer, Tracer
 
+from lightrouter.runtime.caller import set_current_caller
 from lightrouter.runtime.deadline import Deadline, current_deadline, set_current_deadline
 from lightrouter.runtime.errors import Code, ServiceError, Violation, reason_name
 from lightrouter.runtime.rpc.failures import deadline_passed, defect
@@ -165,7 +166,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     async def _served(self, context: Context, method: _Method) -> AsyncIterator[None]:
         """Serves a call after the checks, and answers it with the error of a failure."""
         # Before the span, so that refused callers make none.
-        await self._check(context, method)
+        set_current_caller(await self._check(context, method))
         call = ServerCall(self._tracer if method.own else NoOpTracer(), method.name, context.invocation_metadata())
         try:
             with method.places.one():
@@ -192,16 +193,19 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         finally:
             call.end()
 
-    async def _check(self, context: Context, method: _Method) -> None:
+    async def _check(self, context: Context, method: _Method) -> str:
+        """Returns the caller: the name of its token, else of its certificate; empty if neither is asked for."""
+        caller = ""
         try:
             if self._rules.identities:
-                self._rules.identities.check(context.auth_context())
+                caller = self._rules.identities.check(context.auth_context())
             if self._rules.authenticator and method.own:
                 headers = [value for key, value in context.invocation_metadata() or () if key == "authorization"]
-                await self._rules.authenticator.check([value for value in headers if isinstance(value, str)])
+                caller = await self._rules.authenticator.check([value for value in headers if isinstance(value, str)])
         except ServiceError as error:
             self._errors.add(1, reason_name(error.reason))
             await _abort(context, error)
+        return caller
 
     def _count(self, call: ServerCall, error: ServiceError) -> None:
         call.failed(error)

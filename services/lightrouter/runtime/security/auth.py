@@ -95,8 +95,8 @@ class Identities:
         """Permits certificates with a name that matches one of these patterns, * for any text."""
         self._allowed = tuple(pattern.translate(_LITERAL) for pattern in allowed)
 
-    def check(self, shown: Mapping[str, Iterable[bytes]]) -> None:
-        """Checks the DNS names and URIs (SPIFFE) of the caller's certificate.
+    def check(self, shown: Mapping[str, Iterable[bytes]]) -> str:
+        """Returns the permitted one among the DNS names and URIs (SPIFFE) of the caller's certificate.
 
         Args:
             shown: gRPC's authentication context.
@@ -105,13 +105,15 @@ class Identities:
             ServiceError: PERMISSION_DENIED: none of them is permitted.
         """
         found = [name.decode("utf-8", "replace") for key in ("peer_dns", "peer_uri") for name in shown.get(key, ())]
-        if not any(fnmatchcase(name, pattern) for name in found for pattern in self._allowed):
-            told = ", ".join(found)[:256] or "without a DNS name or URI"
-            raise ServiceError(
-                Code.PERMISSION_DENIED,
-                ErrorReason.ERROR_REASON_PERMISSION_DENIED,
-                f"the certificate {told} is not among those that this service serves",
-            )
+        permitted = [name for name in found if any(fnmatchcase(name, pattern) for pattern in self._allowed)]
+        if permitted:
+            return permitted[0]
+        told = ", ".join(found)[:256] or "without a DNS name or URI"
+        raise ServiceError(
+            Code.PERMISSION_DENIED,
+            ErrorReason.ERROR_REASON_PERMISSION_DENIED,
+            f"the certificate {told} is not among those that this service serves",
+        )
 
 
 class StaticTokens:
