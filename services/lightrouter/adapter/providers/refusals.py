@@ -54,7 +54,8 @@ _TOO_MUCH: Final = re.compile(
 _LIMIT_AND_REQUEST: Final = re.compile(r"(?i)\blimit:? (\d{1,9})\b.{0,80}\brequested:? (\d{1,9})\b")
 _WITHHELD: Final = re.compile(
     r"(?i)content.?(?:filter|policy|management|security)|responsible.?ai|moderation|data.?inspection|safety|flagged"
-    r"|inappropriate|sensitive|prohibited|guard.?rail|jailbreak|prompt.?shield|harmful|\b(?:high|exists) risk\b"
+    r"|inappropriate|sensitive|prohibited|guard.?rail|jailbreak"
+    r"|blocked (?:entity|keyword|word)|prompt.?shield|harmful|\b(?:high|exists) risk\b"
     r"|(?:request|prompt|content|detected)\b.{0,20}\bblocked\b"
     r"|(?:usage|use) (?:polic|guideline)|\bunsafe\b|\btoxic|\bnsfw\b|terms of (?:use|service)"
     r"|content that is not|敏感|不安全|安全检测|违规|违法|违禁"
