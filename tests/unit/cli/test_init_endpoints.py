@@ -89,6 +89,7 @@ def test_azures_version_and_key_header_are_kept(
     assert (upstream.asked[0][1], upstream.keys[0]) == (None, "s3cret")
     entry = file.load(out).entries["m"]
     assert (entry.base_url, entry.api_key_header) == (url, "api-key")
+    assert "the name of your deployment" in out.read_text()
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,12 @@ _UNPAID_WORDS: Final = re.compile(
     r"|余额不足|欠费|额度(?:不足|失败|已用尽|已用完)"
 )
 _STATUS_OF_WORDS: Final = (
-    (429, re.compile(r"(?i)\brate.?limit|\b(?:requests?|usage|qps|[rt]pm)\b.{0,20}\blimit|too many requests|限流")),
+    (
+        429,
+        re.compile(
+            r"(?i)\brate.?limit|\b(?:requests?|usage|qps|[rt]pm)\b.{0,20}\blimit|per minute|too many requests|限流"
+        ),
+    ),
     (401, re.compile(r"(?i)\b(?:access token|api.?key)\b.{0,30}(?:invalid|expired)|\binvalid api.?key|\blogin fail")),
 )
 # Gemini says so of limits that pass, too, and then names the wait.
@@ -175,8 +180,8 @@ def _of(error: object, around: Mapping[str, object]) -> ErrorBody:
     passes = wait is not None or "resource_exhausted" in kinds
     return ErrorBody(
         status=next((status for each in objects if (status := _status(each)) is not None), None)
-        or next((_STATUS_WORDS[kind] for kind in kinds if kind in _STATUS_WORDS), None)
-        or next((status for status, said in _STATUS_OF_WORDS if said.search(words)), None),
+        or next((status for status, said in _STATUS_OF_WORDS if said.search(words)), None)
+        or next((_STATUS_WORDS[kind] for kind in kinds if kind in _STATUS_WORDS), None),
         words=words,
         wait=wait,
         unpaid=any(kind in _UNPAID for kind in kinds)

@@ -30,6 +30,9 @@ _DETAIL_BYTES: Final = 16 * 1024
 # Fewer are read and cut into text in a few milliseconds.
 _LONG_CHARACTERS: Final = 128 * 1024
 _PAYMENT_REQUIRED: Final = 402
+# With these statuses some gateways pass on an error that has another status and passes.
+_UNSURE: Final = frozenset({400, 403})
+_PASSING: Final = frozenset({429, 502, 503, 504, 529})
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
@@ -147,6 +150,8 @@ class HttpProvider:
             words = await asyncio.to_thread(faults.scrubbed, words, key, prompt)
         if body.unpaid or status == _PAYMENT_REQUIRED:
             return faults.unpaid(status, words)
+        if status in _UNSURE and body.status in _PASSING:
+            status = body.status
         meant = refusal(status, body, sent.asked)
         error = _error(status, meant, words, body.wait)
         error.remedies = meant.remedies

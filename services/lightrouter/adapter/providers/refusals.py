@@ -64,7 +64,7 @@ _NO_TEXT: Final = re.compile(r"(?i)\bimages?\b|image_url|base64|\baudio\b|\bvide
 _NO_TOOLS: Final = re.compile(r"(?i)support\w* (?:the )?(?:tools?|functions?)\b|function calling (?:is|not)")
 _NO_MODEL: Final = re.compile(
     r"(?i)\bmodels?\b.{0,120}(?:not exist|not found|n[o']t available|not a valid|decommissioned|no longer|disabled"
-    r"|not allowed|retired|sunset|has been deprecated|offline|denied|gated|not supported(?: by|$|;))"
+    r"|not allowed|retired|sunset|has been deprecated|offline|denied|gated|not supported(?: by|$|\n))"
     r"|\b(?:invalid|unknown|no such|unsupported) model\b(?! (?:turn|role|message))|not a valid model"
     r"|\bdeployment\b.{0,40}not be found|authorized to use|not serve the|in your (?:region|country)"
     r"|(?:\b(?:unable to|no|not have)|n.t have) access (?:[\w-]+ ){0,4}model"
@@ -80,6 +80,7 @@ _NO_KEY: Final = re.compile(
 # Servers report these failures with statuses of bad requests: a model that left the memory, or whose text was no call.
 _FAILED: Final = re.compile(
     r"(?i)\bmodel (?:is |was |has )?(?:been )?(?:unloaded|crashed)|failed_generation|try again later|\boverloaded\b"
+    r"|\bbusy\b|temporarily unavailable|\btimed out\b"
 )
 _MUST_STREAM: Final = re.compile(
     r"(?i)\bstream(?:ing)?\b.{0,20}(?:must be|required|only)|only supports? stream|(?:non|without)[- ]?stream"
@@ -194,7 +195,8 @@ class Refusal:
 def refusal(status: int | None, body: ErrorBody, sent: Mapping[str, object]) -> Refusal:
     """Returns the meaning of a refusal of the body `sent`; `status` is None for an error inside a reply."""
     said = f"{body.param}: {body.words}" if body.param else body.words
-    said = "; ".join([said, *body.kinds])
+    # No pattern reaches from one line into the next.
+    said = "\n".join([said, *body.kinds])
     words = _ITS_INPUT.sub("", _SCRIPTS_MEET.sub(" ", said))
     if status in _TEMPLATE_FAILED:
         # Servers fail so if the model's chat template refuses the conversation.

@@ -140,6 +140,10 @@ PREFILLED = {
 200 {"error_code": 336501, "error_msg": "Rpm request limit reached"}
 429 <html>slow down</html>
 429 Model is not ready for inference. Wait and try your request again.
+400 {"error": {"message": "Too many requests", "code": "rate_limit_exceeded", "type": "invalid_request_error"}}
+400 {"error": {"message": "rate limit exceeded", "type": "invalid_request_error"}}
+403 Rate limit exceeded
+403 Quota exceeded for quota metric 'Generate Content API requests per minute' and limit
 """,
     "later in 32": """
 429 {"error": {"message": "exceeded your current quota", "details": [{"@type": "x"}, {"retryDelay": "32s"}]}}
@@ -154,6 +158,8 @@ PREFILLED = {
 503 {"error": "server busy, please try again.  maximum pending requests exceeded"}
 520 error code: 520
 200 {"base_resp": {"status_code": 1001, "status_msg": "timeout"}}
+400 server is busy, please retry
+400 {"error": {"message": "no", "code": 503}}
 """,
     "no model": """
 400 "nomic-embed-text" does not support chat
@@ -212,6 +218,7 @@ REFUSED = {
 422 {"message": "{\\"detail\\":[{\\"loc\\":[\\"body\\",\\"seed\\"],\\"msg\\":\\"Extra inputs are not permitted\\"}]}"}
 422 Failed to deserialize the JSON body into the target type: unknown field `seed`, expected one of `model`
 404 {"error": {"message": "No endpoints found that support the requested parameters: seed", "code": 404}}
+400 {"error": {"message": "seed exceeds the allowed size", "type": "invalid_request_error"}}
 """,
     ("all", "reasoning_effort"): """
 400 Thinking level is not supported for this model.
