@@ -17,10 +17,11 @@ _EPOCH_MILLISECONDS: Final = 1e12
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _SIZES: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "秒": 1.0, "分": 60.0, "小": 3600.0}
 _PART: Final = re.compile(
-    r"(\d+\.?\d*|\.\d+) ?"
+    r"(?<![\d.])(\d{1,9}(?:\.\d{0,12})?|\.\d{1,12}) ?"
     r"(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|秒|分钟?|小时)(?![a-z])"
 )
-_DURATION: Final = rf"{_PART.pattern}(?:,? ?(?:and )?{_PART.pattern})*"
+# Bounded, so that a hostile text takes no long search: days, hours, minutes, seconds.
+_DURATION: Final = rf"{_PART.pattern}(?:,? ?(?:and )?{_PART.pattern}){{0,3}}"
 _WHOLE: Final = re.compile(_DURATION)
 _WORDS: Final = re.compile(
     rf"\b(?:again|retry(?:ing)?|wait|resets?)\b(?:[ :]+(?!\d)\w+){{0,3}}[ :]+(?P<wait>{_DURATION})"

@@ -181,3 +181,9 @@ def test_the_reset_of_a_limit_means_nothing_while_none_is_reached() -> None:
 )
 def test_the_wait_in_a_sentence(words: str, wait: float | None) -> None:
     assert wait_from_words(words, lambda: NOW) == wait
+
+
+@pytest.mark.parametrize("piece", ["1", "1h 1m ", "1 s and ", "retry a a ", "1.", ".1", "wait 1", "请"])
+def test_a_hostile_sentence_takes_no_long_search(piece: str) -> None:
+    # A search that grows with the square of the length takes minutes.
+    assert (wait_from_words(piece * 40_000) or 0.0) >= 0.0

@@ -38,6 +38,8 @@ _UNKNOWN_CAUSE: Final = frozenset({400, 422})
 # The least limits of OpenAI's Responses API and, with thinking, of Anthropic's API, for errors without a number.
 _USUAL_LEAST: Final = (16, 1025)
 _LARGEST_LEAST: Final = 32_768
+# A choice: the characters of a refusal that are searched; more would hold the event loop too long.
+_MOST_READ: Final = 1536
 
 _TOO_LONG: Final = re.compile(
     r"(?i)context.?(?:length|window|size)|maximum (?:context|model|prompt|input)|too (?:long|large|big|many tokens)"
@@ -196,7 +198,7 @@ def refusal(status: int | None, body: ErrorBody, sent: Mapping[str, object]) -> 
     """Returns the meaning of a refusal of the body `sent`; `status` is None for an error inside a reply."""
     said = f"{body.param}: {body.words}" if body.param else body.words
     # No pattern reaches from one line into the next.
-    said = "\n".join([said, *body.kinds])
+    said = "\n".join([said[:_MOST_READ], *body.kinds])
     words = _ITS_INPUT.sub("", _SCRIPTS_MEET.sub(" ", said))
     if status in _TEMPLATE_FAILED:
         # Servers fail so if the model's chat template refuses the conversation.
