@@ -74,6 +74,16 @@ async def test_a_refused_prefill_is_written_anew_and_learnt(
     assert [record.levelno for record in said] == [logging.WARNING]
 
 
+async def test_a_provider_that_only_streams_is_asked_for_streams() -> None:
+    behaviour = refusing(lambda body: not body["stream"], "This model only support stream mode, please enable it.")
+    async with Upstream(behaviour) as upstream, adapter(upstream.base_url) as served:
+        for attempts in (2, 1):
+            response = await served.generate(generation())
+            assert (response.text, response.result.attempts) == ("Hello there", attempts)
+        assert [request.body["stream"] for request in upstream.requests] == [False, True, True]
+        assert await refuses(served) == ["answers in one piece"]
+
+
 MEMBERS = {"temperature": 0.5, "top_p": 0.5, "seed": 3, "stop": ["END"]}
 
 

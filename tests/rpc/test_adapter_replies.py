@@ -83,6 +83,9 @@ STREAMS = [
         STOP,
     ),
     ("a whole reply as an event", lines(completion("Hello world"), DONE), "Hello world", STOP),
+    ("end mark as JSON", lines(A, B, delta(finish="stop"), b'data: "[DONE]"\n\n'), "Hello world", STOP),
+    ("nothing filtered", lines(A, B, {**delta(finish="stop"), "output_sensitive": False}, DONE), "Hello world", STOP),
+    ("no speech", lines(A, delta(" world", message={"audio": None}), delta(finish="stop")), "Hello world", STOP),
     ("an object a line", lines(A, B, delta(finish="stop")).replace(b"data: ", b""), "Hello world", STOP),
     # Cut.
     ("length", lines(A, B, delta(finish="length"), DONE), "Hello world", LENGTH),
@@ -93,7 +96,21 @@ STREAMS = [
     ("filter, then stop", lines(A, delta(" world", "RECITATION"), delta(finish="stop"), DONE), "Hello world", FILTER),
     ("sensitive", lines(A, B, delta(finish="sensitive"), DONE), "Hello world", FILTER),
     ("prohibited", lines(A, B, delta(finish="PROHIBITED_CONTENT"), DONE), "Hello world", FILTER),
+    (
+        "MiniMax's mark",
+        lines(A, B, {**delta(finish="stop"), "input_sensitive": False, "output_sensitive": True}, DONE),
+        "Hello world",
+        FILTER,
+    ),
+    (
+        "Bedrock's guardrail",
+        lines(A, B, {**delta(finish="stop"), "amazon-bedrock-guardrailAction": "INTERVENED"}, DONE),
+        "Hello world",
+        FILTER,
+    ),
     # Unknown.
+    ("images", lines(A, B, delta(message={"images": [{"url": ""}]}), delta(finish="stop")), "Hello world", UNKNOWN),
+    ("speech", lines(A, B, delta(message={"audio": {"data": "x"}}), delta(finish="stop")), "Hello world", UNKNOWN),
     ("end mark alone", lines(A, B, DONE), "Hello world", UNKNOWN),
     ("text after the reason", lines(delta("Hello", "stop"), B, DONE), "Hello world", UNKNOWN),
     ("text after the reason, no end mark", lines(delta("Hello", "stop"), B), "Hello world", UNKNOWN),

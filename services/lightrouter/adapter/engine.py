@@ -295,6 +295,7 @@ class Engine:
             or request.has_prefill
             or request.is_cut
             or self.entry.always_stream
+            or request.quirks.must_stream
             or self._may_load(run)
         )
 

@@ -206,8 +206,9 @@ def by_status(status: int, detail: str, retry_after: float | None) -> UpstreamEr
         return rate_limited(retry_after, detail)
     if status >= 500:
         return failed(status, detail, retry_after)
-    if status in {408, 409, 424, 425, 499}:
-        # After these statuses the same request may pass a little later; Bedrock's 424 is a failure of the model.
+    if status in {408, 409, 424, 425, 498, 499}:
+        # After these statuses the same request may pass a little later. Bedrock's 424 is a failure of the model, Groq's
+        # 498 a lack of capacity.
         return failed(status, detail, retry_after)
     return rejected(status, detail, works=None if status in _OF_A_REQUEST else False)
 

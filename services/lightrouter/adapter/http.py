@@ -55,6 +55,10 @@ class Reply:
         """Returns a header's value; empty if there is none, joined by commas if there are several."""
         return ", ".join(self._headers.getall(name, ()))
 
+    def headers(self) -> dict[str, str]:
+        """Returns all headers, by their names in lower case, each as `header` does."""
+        return {name.lower(): self.header(name) for name in self._headers}
+
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yields the body as it comes.
 

@@ -19,6 +19,8 @@ WITHOUT: Final = "tool calls without "
 """Stands before what a provider wants with each tool call."""
 BOTH: Final = "top_p with temperature"
 """Stands for `top_p` in a request that has `temperature` too."""
+ONE_PIECE: Final = "answers in one piece"
+"""The feature of a request whose answer is no stream."""
 
 _TURNS: Final = "turns that do not alternate"
 
@@ -51,6 +53,8 @@ class Quirks:
     """Whether turns strictly alternate: consecutive turns of one role are joined, empty ones left out."""
     refuses_prefill: bool = False
     """Whether the model cannot go on from a prefill, so that it writes the text anew."""
+    must_stream: bool = False
+    """Whether the provider gives answers only as streams."""
     fills: frozenset[str] = frozenset()
     """What a tool call gets a stand-in for if its author's state is not there: `REASONING` or `SIGNATURE`."""
 
@@ -65,6 +69,7 @@ class Quirks:
             merges_system=self.merges_system or other.merges_system,
             merges_turns=self.merges_turns or other.merges_turns,
             refuses_prefill=self.refuses_prefill or other.refuses_prefill,
+            must_stream=self.must_stream or other.must_stream,
             fills=self.fills | other.fills,
         )
 
@@ -73,13 +78,14 @@ class Quirks:
         """Returns the quirks that a pool entry states, in the words of `described`."""
         words = frozenset(refuses)
         fills = {name for name in (REASONING, SIGNATURE) if f"{WITHOUT}{name}" in words}
-        others = {PREFILL, SYSTEM, _TURNS, *(f"{WITHOUT}{name}" for name in fills)}
+        others = {PREFILL, SYSTEM, _TURNS, ONE_PIECE, *(f"{WITHOUT}{name}" for name in fills)}
         return cls(
             fills=frozenset(fills),
             refused=words - others,
             merges_system=SYSTEM in words,
             merges_turns=_TURNS in words,
             refuses_prefill=PREFILL in words,
+            must_stream=ONE_PIECE in words,
         )
 
     def leaves_out(self, name: str, value: object) -> bool:
@@ -93,6 +99,7 @@ class Quirks:
         said |= {SYSTEM} if self.merges_system else set()
         said |= {f"{WITHOUT}{name}" for name in self.fills}
         said |= {_TURNS} if self.merges_turns else set()
+        said |= {ONE_PIECE} if self.must_stream else set()
         said |= {"the entry's max_tokens_field"} if self.other_max_tokens else set()
         said |= {f"fewer than {self.least_tokens} tokens"} if self.least_tokens else set()
         said |= {f"more than {self.most_tokens} tokens"} if self.most_tokens is not None else set()

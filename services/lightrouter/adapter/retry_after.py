@@ -15,30 +15,32 @@ _LONGEST_SECONDS: Final = 24 * 3600.0
 _EPOCH_SECONDS: Final = 1e9
 _EPOCH_MILLISECONDS: Final = 1e12
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PART: Final = re.compile(r"(\d+\.?\d*|\.\d+) ?(ms|[smhd])(?![a-z])")
-_DURATION: Final = re.compile(rf"(?:{_PART.pattern} ?)+")
-_SPELT: Final = r"(\d+(?:\.\d+)?) ?(milliseconds?|seconds?|secs?|minutes?|mins?|hours?)\b"
-_SPELT_OUT: Final = re.compile(_SPELT)
-_WORDS: Final = re.compile(rf"(?i)(?:again|retry|retrying|wait)(?: again)?(?: in| after| for)?:? {_SPELT}")
-_COMPACT_WORDS: Final = re.compile(r"(?i)(?:again|retry) (?:in|after) ((?:\d+(?:\.\d+)?(?:ms|[hms]))+)(?![a-z])")
-# Headers with the time at which a limit is full again, each with the header of what is left of that limit.
-_RESETS: Final = (
-    ("x-ratelimit-reset-requests", "x-ratelimit-remaining-requests"),
-    ("x-ratelimit-reset-tokens", "x-ratelimit-remaining-tokens"),
-    ("anthropic-ratelimit-requests-reset", "anthropic-ratelimit-requests-remaining"),
-    ("anthropic-ratelimit-tokens-reset", "anthropic-ratelimit-tokens-remaining"),
-    ("anthropic-ratelimit-input-tokens-reset", "anthropic-ratelimit-input-tokens-remaining"),
-    ("anthropic-ratelimit-output-tokens-reset", "anthropic-ratelimit-output-tokens-remaining"),
-    ("x-ratelimit-reset-after", "x-ratelimit-remaining"),
-    ("x-ratelimit-reset", "x-ratelimit-remaining"),
-    ("x-rate-limit-reset", "x-rate-limit-remaining"),
-    ("ratelimit-reset", "ratelimit-remaining"),
+_SIZES: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "秒": 1.0, "分": 60.0, "小": 3600.0}
+_PART: Final = re.compile(
+    r"(?<![\d.])(\d{1,9}(?:\.\d{0,12})?|\.\d{1,12}) ?"
+    r"(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|秒|分钟?|小时)(?![a-z])"
 )
+# Bounded, so that a hostile text takes no long search: days, hours, minutes, seconds.
+_DURATION: Final = rf"{_PART.pattern}(?:,? ?(?:and )?{_PART.pattern}){{0,3}}"
+_WHOLE: Final = re.compile(_DURATION)
+_WORDS: Final = re.compile(
+    rf"\b(?:again|retry(?:ing)?|wait|resets?)\b(?:[ :]+(?!\d)\w+){{0,3}}[ :]+(?P<wait>{_DURATION})"
+    rf"|(?P<later>{_DURATION})[后後].{{0,6}}[重再]试"
+)
+_AT: Final = re.compile(
+    r"\b(?:again|retry|resets?) (?:at|on|after):? (\d{4}-\d\d-\d\d[t ]\d\d:\d\d:\d\d(?:\.\d+)?(?:z|[+-]\d\d:\d\d))"
+)
+# The names of the headers with the time at which a limit is full again; in that of what is left, `remaining` stands for
+# `reset`.
+_RESET: Final = re.compile(r"rate-?limit\w*-(?:.*-)?reset\b|^anthropic-.*-reset$")
 _RATE_LIMIT: Final = re.compile(r"(?i)\b(?:reset|t)=(\d+(?:\.\d+)?)")
+_NONE_LEFT: Final = re.compile(r"(?i)\b(?:remaining|r)=0\b")
 
-# `estimated_time` is Hugging Face's, for a model that loads.
-_WAIT_MEMBERS: Final = ("retry_after", "retryAfter", "retryDelay", "retry_delay", "estimated_time")
+# `estimated_time` is Hugging Face's, for a model that loads; `quotaResetDelay` Google's.
+_WAIT_MEMBERS: Final = (
+    *("retry_after", "retryAfter", "retryDelay", "retry_delay", "retry_after_seconds", "retryAfterSeconds"),
+    *("resets_in_seconds", "quotaResetDelay", "estimated_time"),
+)
 
 Now = Callable[[], datetime]
 
@@ -47,23 +49,27 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def wait_from_headers(header: Callable[[str], str], *, limited: bool, now: Now = _utc_now) -> float | None:
+def wait_from_headers(headers: Mapping[str, str], *, limited: bool, now: Now = _utc_now) -> float | None:
     """Returns the seconds that a reply's headers ask for, at most a day; None if they ask for nothing.
 
     Args:
-        header: Returns a header's value by its name, empty if it is missing.
+        headers: The headers, by their names in lower case.
         limited: Whether a limit was reached. Only then do the headers of limits count: providers send them with every
             reply.
         now: Returns the current time.
     """
-    asked = [seconds(header("retry-after"), now)]
-    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
-        milliseconds = _number(header(name).lower().removesuffix("ms"))
-        asked.append(None if milliseconds is None else _bounded(milliseconds / 1000))
-    said = [wait for wait in asked if wait is not None]
-    if said or not limited:
-        return max(said, default=None)
-    return _until_reset(header, now)
+    said = []
+    for name, value in headers.items():
+        if name.endswith("retry-after"):
+            said.append(seconds(value, now))
+        elif (
+            name.endswith("retry-after-ms") and (milliseconds := _number(value.lower().removesuffix("ms"))) is not None
+        ):
+            said.append(_bounded(milliseconds / 1000))
+    waits = [wait for wait in said if wait is not None]
+    if waits or not limited:
+        return max(waits, default=None)
+    return _until_reset(headers, now)
 
 
 def wait_from_members(error: Mapping[str, object], now: Now = _utc_now) -> float | None:
@@ -72,12 +78,7 @@ def wait_from_members(error: Mapping[str, object], now: Now = _utc_now) -> float
     milliseconds = error.get("retry_after_ms")
     if milliseconds is not None:
         found.append(f"{milliseconds}ms")
-    details = error.get("details")
-    for detail in details[:16] if isinstance(details, list) else []:
-        if isinstance(detail, dict):
-            found += [detail.get("retryDelay"), detail.get("retry_delay")]
-    metadata = error.get("metadata")
-    headers = metadata.get("headers") if isinstance(metadata, dict) else None
+    headers = error.get("headers")
     if isinstance(headers, dict):
         # OpenRouter passes on the headers of an error in its body.
         found += [value for name, value in headers.items() if str(name).lower() in {"retry-after", "x-ratelimit-reset"}]
@@ -85,13 +86,13 @@ def wait_from_members(error: Mapping[str, object], now: Now = _utc_now) -> float
     return max(retry_after, default=None)
 
 
-def wait_from_words(words: str) -> float | None:
+def wait_from_words(words: str, now: Now = _utc_now) -> float | None:
     """Returns the seconds of a sentence such as "Please try again in 6.5s."; None if it asks for nothing."""
-    if compact := _COMPACT_WORDS.search(words):
-        return _duration(compact[1].lower())
-    if spelt := _WORDS.search(words):
-        return _spelt(spelt)
-    return None
+    words = words.lower()
+    if found := _WORDS.search(words):
+        return _duration(found["wait"] or found["later"])
+    at = _AT.search(words)
+    return _until(at[1].upper(), now) if at else None
 
 
 def seconds(value: str, now: Now = _utc_now) -> float | None:
@@ -103,10 +104,10 @@ def seconds(value: str, now: Now = _utc_now) -> float | None:
     number = _number(value)
     if number is not None:
         return _from_number(number, now)
-    if _DURATION.fullmatch(value.lower()):
-        return _duration(value.lower())
-    if spelt := _SPELT_OUT.fullmatch(value.lower()):
-        return _spelt(spelt)
+    # ISO 8601 writes PT30S.
+    duration = value.lower().removeprefix("pt")
+    if _WHOLE.fullmatch(duration):
+        return _duration(duration)
     several = [_number(each) for each in value.split(",")]
     # The header may come twice, from the provider and from a proxy before it.
     numbers = [each for each in several if each is not None]
@@ -115,15 +116,11 @@ def seconds(value: str, now: Now = _utc_now) -> float | None:
     return _until(value, now)
 
 
-def _spelt(found: re.Match[str]) -> float:
-    unit = found[2].lower()
-    return _bounded(float(found[1]) * (0.001 if unit.startswith("mill") else _UNITS[unit[0]]))
-
-
 def _of_member(value: object, now: Now) -> float | None:
     if isinstance(value, dict):
         # A google.protobuf.Duration that was not written as text.
-        value = value.get("seconds")
+        parts = [_number(str(value.get(name, 0))) for name in ("seconds", "nanos")]
+        value = None if None in parts else (parts[0] or 0.0) + (parts[1] or 0.0) / 1e9
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     return seconds(str(value), now)
@@ -146,7 +143,12 @@ def _from_number(number: float, now: Now) -> float:
 
 
 def _duration(text: str) -> float:
-    return _bounded(sum(float(amount) * _UNITS[unit] for amount, unit in _PART.findall(text)))
+    parts = _PART.findall(text)
+    return _bounded(
+        sum(
+            float(amount) * (0.001 if unit[:2] == "ms" or "mill" in unit else _SIZES[unit[0]]) for amount, unit in parts
+        )
+    )
 
 
 def _until(value: str, now: Now) -> float | None:
@@ -160,17 +162,18 @@ def _until(value: str, now: Now) -> float | None:
         return None
 
 
-def _until_reset(header: Callable[[str], str], now: Now) -> float | None:
+def _until_reset(headers: Mapping[str, str], now: Now) -> float | None:
     """Returns the seconds until the used-up limit is full again; the shortest of all if none is known as used up."""
     used_up: list[float] = []
     others: list[float] = []
-    for reset, remaining in _RESETS:
-        wait = seconds(header(reset), now)
-        if wait is not None:
-            left = _number(header(remaining))
+    for name, value in headers.items():
+        if _RESET.search(name) and (wait := seconds(value, now)) is not None:
+            left = _number(headers.get(name.replace("reset-after", "reset").replace("reset", "remaining"), ""))
             (used_up if left is not None and left <= 0 else others).append(wait)
-    if found := _RATE_LIMIT.search(header("ratelimit")[:200]):
-        others.append(_bounded(float(found[1])))
+    # Several limits, each with its name in quotes, or one.
+    for limit in re.split(r", *(?=\")", headers.get("ratelimit", "")[:200]):
+        if found := _RATE_LIMIT.search(limit):
+            (used_up if _NONE_LEFT.search(limit) else others).append(_bounded(float(found[1])))
     return max(used_up) if used_up else min(others, default=None)
 
 

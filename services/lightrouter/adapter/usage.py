@@ -213,10 +213,15 @@ def _plausible(prompt: int, output: _Output, written: Written) -> bool:
 
 
 def _count(counts: Mapping[str, object], names: Sequence[str], missing: int | None = None) -> int | None:
-    """Returns the first count among `names`; `missing` if there is none, None if it is no number of tokens."""
-    value = next((found for name in names if (found := counts.get(name)) is not None), None)
-    if value is None:
+    """Returns the first count among `names`, one that is not 0 before others; `missing` if there is none.
+
+    None if it is no number of tokens.
+    """
+    # Gateways add the names of other APIs, with zeros.
+    values = sorted((found for name in names if (found := counts.get(name)) is not None), key=lambda value: not value)
+    if not values:
         return missing
+    value = values[0]
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 

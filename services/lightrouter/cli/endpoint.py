@@ -13,7 +13,7 @@ import httpx
 
 from lightrouter.cli import served
 from lightrouter.cli.errors import CommandError, ExitCode
-from lightrouter.cli.modelapis import OPENAI, ModelsApi
+from lightrouter.cli.modelapis import AZURE_HOSTS, OPENAI, ModelsApi
 from lightrouter.cli.served import ServedModel
 from lightrouter.pool.values import AUTHORIZATION, under
 from lightrouter.runtime import files
@@ -55,6 +55,8 @@ def base_urls(url: str, version: str = "/v1") -> list[str]:
     path = root.path.rstrip("/").removesuffix("/models").removesuffix("/chat/completions").rstrip("/")
     # Azure's address has its version in the query; keep nothing else of the query.
     versioned = bool(root.params.get("api-version"))
+    if not path and version == OPENAI.version and root.host.endswith(AZURE_HOSTS):
+        path = "/openai/v1"
     guesses = [path] if versioned or path.endswith(version) else [f"{path}{version}", path]
     query = root.query if versioned else None
     return [str(root.copy_with(path=each or "/", query=query)).rstrip("/") for each in guesses]

@@ -15,6 +15,9 @@ from lightrouter.adapter.providers.gemini import Gemini
 from lightrouter.cli.grammar import argument, option, together
 from lightrouter.pool.values import AUTHORIZATION
 
+AZURE_HOSTS: Final = (".azure.com", ".azure-api.net", ".azure.us", ".azure.cn")
+"""The ends of host names of Azure, which has the OpenAI API under /openai/v1, without a version in the query."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelsApi:
@@ -37,7 +40,7 @@ class ModelsApi:
     def key_header_at(self, base_url: str) -> str:
         """Returns the header of the API key at `base_url`: Azure has its own."""
         url = httpx.URL(base_url)
-        azure = url.host.endswith((".azure.com", ".azure-api.net", ".azure.us", ".azure.cn"))
+        azure = url.host.endswith(AZURE_HOSTS)
         return "api-key" if self is OPENAI and (azure or "api-version" in url.params) else self.key_header
 
 

@@ -74,7 +74,9 @@ def _entry(
 ) -> str:
     continuation = "\n    ".join(_continuation(base_url, model, api))
     header = api.key_header_at(base_url)
+    deployment = ""
     if header != api.key_header:
+        deployment = "   # Azure wants the name of your deployment, which may differ"
         continuation = f"api_key_header: {header}   # Azure's header for the key\n    {continuation}"
     if api is OPENAI and model.takes_completion_tokens:
         continuation += "\n    max_tokens_field: max_completion_tokens   # reasoning models refuse max_tokens"
@@ -86,7 +88,7 @@ def _entry(
   - name: {_quoted(name)}
     provider: {api.provider}
     base_url: {_quoted(asked_root(base_url))}
-    model: {_quoted(model.id)}
+    model: {_quoted(model.id)}{deployment}
     {key}
     {continuation}
     {_prices(model, known)}

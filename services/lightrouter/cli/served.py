@@ -15,11 +15,26 @@ from lightrouter.pool.schema import MOST_MODEL_CHARACTERS
 _MILLION: Final = 1_000_000
 _PRICE_NAMES: Final = (
     ("input", ("prompt", "input", "input_tokens")),
-    ("cached_input", ("input_cache_read", "cached_input", "cache_read_tokens")),
+    ("cached_input", ("input_cache_read", "input_cache_reads", "cached_input", "cache_read_tokens")),
     ("output", ("completion", "output", "output_tokens")),
 )
-# Kinds of models that write text, as Together, Fireworks and others name them in `type`.
-_TEXT_KINDS: Final = frozenset({"chat", "language", "code", "text", "llm", "model", "vlm", "text-generation"})
+# A choice: dollars. No model costs so much for a token, and none with a price so little for a million of them.
+_MOST_FOR_A_TOKEN: Final = Decimal("0.002")
+# Kinds of models that write text, as Together, Fireworks, Novita, GitHub and others name them.
+_TEXT_KINDS: Final = frozenset(
+    {"chat", "language", "code", "text", "llm", "model", "vlm", "text-generation", "chat-completion", "responses"}
+)
+_KIND_MEMBERS: Final = ("supports_chat", "type", "model_type", "task", "kind", "mode")
+_OUTPUT_MEMBERS: Final = ("output_modalities", "supported_output_modalities")
+# Objects with further members of a model: llama.cpp's, DeepInfra's, Cerebras's and GitHub's, OpenRouter's, Venice's.
+_HOLDERS: Final = ("meta", "metadata", "limits", "top_provider", "model_spec")
+_WINDOW_MEMBERS: Final = (
+    *("max_model_len", "context_length", "context_window", "max_context_length", "max_input_tokens"),
+    *("inputTokenLimit", "context_size", "availableContextTokens", "max_sequence_length", "contextLength"),
+    *("n_ctx", "n_ctx_train"),
+)
+"""vLLM; OpenRouter, Together, Fireworks; Groq; Mistral, LM Studio; Anthropic, GitHub; Gemini; Novita; Venice; others;
+llama.cpp, of one slot, then as trained."""
 _NO_CHAT: Final = re.compile(
     r"(?i)embed|whisper|\btts\b|-tts|tts-|dall-?e|(?:gpt|chatgpt)-image|stable-?diffusion|\bsdxl\b|\bflux\b|imagen|\bveo\b"
     r"|\bsora\b|transcribe|moderation|rerank|\bguard\b|-guard-|prompt-guard|-ocr\b|realtime|speech|\bbge-|\bgte-|\be5-"
@@ -27,9 +42,11 @@ _NO_CHAT: Final = re.compile(
     r"|sentence-t|shieldgemma|gpt-audio|\bcanary\b|\bbark\b|\bsonic-\d|\beleven_|recraft|ideogram|playground-v"
     r"|\bwanx?-?\d|\bkling\b|hailuo|\bvoyage-|paraformer|cosyvoice|sensevoice|melotts|deepgram|\blyria\b|seedream"
     r"|seedance|cogview|cogvideo|\binstructor-|\bada-002|roberta|\bstt\b|text2vec|\bm3e\b|\buae-|\basr\b|\bt2[isv]\b"
-    r"|\bi2v\b|\bkolors\b|livetranslate"
+    r"|\bi2v\b|\bkolors\b|livetranslate|-guard\d|nemoguard|content-safety|-reward\b|nvclip|paraphrase-|-live\b|gemini-live"
+    r"|nano-?banana|z-image|-image-\d|\bimage-\d|-video\b|\bmusic-\d|\bvidu|nova-(?:canvas|reel|sonic)|titan-image|\bluma\b"
+    r"|\bstability\b|\bsambert|-voice\b|\bmarengo"
     # These write text, but not at /chat/completions.
-    r"|gpt-3\.5-turbo-instruct|deep-research|computer-use|\bo\d-pro\b|\bgpt-5(?:\.\d)?-pro\b|\bcodex-mini"
+    r"|gpt-3\.5-turbo-instruct|(?<!sonar-)deep-research|computer-use|\bo\d-pro\b|\bgpt-5(?:\.\d)?-pro\b|\bcodex-mini"
 )
 # These accept max_completion_tokens and refuse max_tokens.
 _REASONS: Final = re.compile(r"(?i)(?:^|/)(?:o\d(?:$|[-.])|gpt-[5-9](?:$|[-.]))")
@@ -77,7 +94,7 @@ def models(document: object, api: str = "openai") -> Iterator[ServedModel]:
                 id=name,
                 owned_by=owner if isinstance(owner, str) else "",
                 context_window=_context_window(item),
-                prices=_prices(item.get("pricing") or _nested(item).get("pricing")),
+                prices=_listed_prices(item),
                 chats=_chats(name, item),
                 abilities=abilities(name, item, api),
                 efforts=efforts(item),
@@ -93,7 +110,10 @@ def next_page(document: object) -> str:
         token = document.get(name)
         if isinstance(token, str) and token and document.get("has_more") is not False:
             return f"?{urlencode({parameter: token})}"
-    following = document.get("next") or document.get("next_page")
+    links = document.get("links")
+    following = (
+        document.get("next") or document.get("next_page") or (links.get("next") if isinstance(links, dict) else None)
+    )
     if isinstance(following, str) and following.startswith(("http://", "https://", "/", "?")):
         return following
     last = document.get("last_id") or next((item.get("id") for item in reversed(list(_items(document)))), None)
@@ -117,7 +137,7 @@ def _chats(name: str, item: Mapping[str, object]) -> bool:
         return False
     endpoints = item.get("endpoints")
     if isinstance(endpoints, list) and endpoints and all(isinstance(each, str) for each in endpoints):
-        return "chat" in endpoints
+        return any("chat" in each for each in endpoints)
     methods = item.get("supportedGenerationMethods")
     if isinstance(methods, list):
         return "generateContent" in methods and not _NO_CHAT.search(name)
@@ -126,57 +146,81 @@ def _chats(name: str, item: Mapping[str, object]) -> bool:
         said = capabilities.get("completion_chat", capabilities.get("chat_completion"))
         if isinstance(said, bool):
             return said
-    architecture = item.get("architecture")
-    outputs = architecture.get("output_modalities") if isinstance(architecture, dict) else None
-    if isinstance(outputs, list) and outputs:
+    if outputs := _outputs(item):
         return "text" in outputs and not _NO_CHAT.search(name)
-    for member in ("supports_chat", "type", "task", "kind"):
+    for member in _KIND_MEMBERS:
         said = item.get(member)
         if isinstance(said, bool):
             return said
         if isinstance(said, str) and said:
-            return said.lower() in _TEXT_KINDS and not _NO_CHAT.search(name)
+            kind = said.lower().replace(" ", "-").replace("_", "-")
+            return kind in _TEXT_KINDS and not _NO_CHAT.search(name)
     return not _NO_CHAT.search(name)
 
 
+def _outputs(item: Mapping[str, object]) -> list[object]:
+    """Returns what a model gives out, as the list says; empty if it does not say."""
+    architecture = item.get("architecture")
+    holders = [item, architecture] if isinstance(architecture, dict) else [item]
+    found = [holder.get(member) for holder in holders for member in _OUTPUT_MEMBERS]
+    return next((outputs for outputs in found if isinstance(outputs, list)), [])
+
+
 def _context_window(item: Mapping[str, object]) -> int:
-    nested = _nested(item)
-    found = (
-        item.get("max_model_len"),  # vLLM
-        item.get("context_length"),  # OpenRouter, Together, Fireworks
-        item.get("context_window"),  # Groq
-        item.get("max_context_length"),  # Mistral, LM Studio
-        item.get("max_input_tokens"),  # Anthropic
-        item.get("inputTokenLimit"),  # Gemini
-        item.get("context_size"),  # Novita
-        nested.get("context_length"),  # DeepInfra
-        nested.get("n_ctx"),  # llama.cpp: of one slot, then as trained
-        nested.get("n_ctx_train"),
-    )
-    return next((value for value in found if type(value) is int and 0 < value < 2**40), 0)
+    # Hugging Face's router may ask any of the providers.
+    windows = [window for each in _providers(item) if (window := _context_window(each))]
+    found = (_number(holder.get(name)) for name in _WINDOW_MEMBERS for holder in _holders(item))
+    return min(windows) if windows else next((value for value in found if 0 < value < 2**40), 0)
 
 
-def _nested(item: Mapping[str, object]) -> Mapping[str, object]:
-    """Returns the members that llama.cpp (`meta`) and DeepInfra (`metadata`) put into an object of their own."""
-    nested = item.get("meta") or item.get("metadata")
-    return nested if isinstance(nested, dict) else {}
+def _number(value: object) -> int:
+    if isinstance(value, str) and value.isdecimal():
+        return int(value[:15])
+    return value if type(value) is int else 0
+
+
+def _holders(item: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """Returns `item` and the objects inside it that have members of the model."""
+    return [item, *(holder for name in _HOLDERS if isinstance(holder := item.get(name), dict))]
+
+
+def _providers(item: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """Returns the providers that a router's list names for a model and that serve it now."""
+    listed = item.get("providers")
+    each = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return [one for one in each if one.get("status", "live") == "live"]
+
+
+def _listed_prices(item: Mapping[str, object]) -> Mapping[str, str] | None:
+    """Returns the prices of a model, of several providers the dearest."""
+    found = [_prices(holder.get("pricing")) for holder in (*_holders(item), *_providers(item))]
+    known = [prices for prices in found if prices]
+    return max(known, key=lambda prices: Decimal(prices["output"]), default=None)
 
 
 def _prices(pricing: object) -> Mapping[str, str] | None:
-    """Returns prices per million: OpenRouter's are per token (`prompt`), others per million."""
+    """Returns prices per million: OpenRouter's and Vercel's are per token, Together's and Chutes's per million."""
     if not isinstance(pricing, dict):
         return None
-    per_token = "prompt" in pricing
-    prices: dict[str, str] = {}
+    amounts: dict[str, Decimal] = {}
     for kind, names in _PRICE_NAMES:
-        try:
-            name = names[0] if per_token else next((each for each in names[1:] if each in pricing), "")
-            amount = Decimal(str(pricing[name])) * (_MILLION if per_token else 1)
-        except (KeyError, InvalidOperation):
-            continue
-        if amount.is_finite() and 0 <= amount < _MILLION:
-            prices[kind] = f"{amount:.9f}".rstrip("0").rstrip(".")
-    if not per_token and not any(Decimal(price) for price in prices.values()):
+        said = next((pricing[name] for name in names if pricing.get(name) is not None), None)
+        # Venice states each price in several currencies.
+        amount = _dollars(said.get("usd") if isinstance(said, dict) else said)
+        if amount is not None:
+            amounts[kind] = amount
+    most = max(amounts.values(), default=Decimal(0))
+    if not most and "prompt" not in pricing:
         # Together lists models without a price at 0.
         return None
+    factor = 1 if most >= _MOST_FOR_A_TOKEN else _MILLION
+    prices = {kind: f"{amount * factor:.9f}".rstrip("0").rstrip(".") for kind, amount in amounts.items()}
     return prices if {"input", "output"} <= prices.keys() else None
+
+
+def _dollars(value: object) -> Decimal | None:
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and 0 <= amount < _MILLION else None

@@ -177,7 +177,7 @@ class PublicEntry(Section):
     """The reasoning efforts that it knows. Default: not known, a request's effort is passed on."""
     refuses: Annotated[tuple[Refused, ...], Field(max_length=32, strict=False)] = ()
     """What its provider is known to refuse, so that requests avoid it from the first one on: members of the request, as
-    `temperature` or `seed`, `prefill`, `system role`, `turns that do not alternate`."""
+    `temperature` or `seed`, `prefill`, `system role`, `turns that do not alternate`, `answers in one piece`."""
     fixed_input_tokens: Annotated[int, Field(ge=0, le=2**40)] | None = None
     """Tokens of its own instructions, which its adapter puts before every conversation. Default: counted from
     `system_prompt` if that is known."""

@@ -345,8 +345,8 @@ class Candidate(_message.Message):
     def refuses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What its provider was found to refuse, sorted; the adapter changes requests to suit. Members of the request that
         are left out ("seed", "temperature=0.0", "top_p with temperature"), "prefill" (drafts are written anew), "system
-        role", "turns that do not alternate", "fewer than 16 tokens", "tool calls without reasoning_content". Set by its
-        entry and by `Describe`. Default: empty.
+        role", "turns that do not alternate", "answers in one piece", "fewer than 16 tokens", "tool calls without
+        reasoning_content". Set by its entry and by `Describe`. Default: empty.
         """
 
     @_builtins.property

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.adapter.text.anew import clearly_continues, is_read, is_unread, is_written_anew
+from lightrouter.adapter.text.anew import clearly_continues, has_its_words, is_read, is_unread, is_written_anew
 
 PREFILL = "The capital of France is Paris. It lies on the river"
 PROMPT = "What is the capital of France? Which river flows through it?"
@@ -188,11 +188,14 @@ def test_the_counts_of_a_prefill_that_the_model_went_on_from(tokens: int, before
 @pytest.mark.parametrize(
     ("prefill", "reply", "clear"),
     [
-        *((PREFILL, reply, True) for reply in (" Seine.", ", the", "。这", "।", "؟", "\n", ". It", "). It", "?\nNo")),
+        *((PREFILL, reply, True) for reply in (" seine.", ", the", "。这", "।", "؟", "\n)", ". It", "). It", "?\nNo")),
+        # So many words tell, if they are others.
+        (PREFILL, " Seine, which has thirty-seven bridges there and many boats on it.", True),
+        (PREFILL, " Paris is the capital of France, and it lies on the Seine, of course.", False),
         *((PREFILL, reply, False) for reply in ("the", "法国", "**The", "# A", "- a", "\u201cthe", "1", "¿Qué")),
         # Names begin so, and code does.
         *((PREFILL, reply, False) for reply in (".NET is", "...well", ":root", "}else", "!important")),
-        *((PREFILL, reply, None) for reply in ("", ".", ")", "),")),
+        *((PREFILL, reply, None) for reply in ("", ".", ")", "),", "\n", " Seine.")),
         # Each text of this provider begins so.
         *((begun + PREFILL, " paris is it", False) for begun in (" ", "\n\n")),
         (" ", " Seine.", False),
@@ -201,6 +204,25 @@ def test_the_counts_of_a_prefill_that_the_model_went_on_from(tokens: int, before
 )
 def test_a_reply_that_clearly_continues(prefill: str, reply: str, clear: bool | None) -> None:
     assert clearly_continues(prefill, reply) is clear
+
+
+@pytest.mark.parametrize(
+    ("prefill", "reply", "same"),
+    [
+        (PREFILL, "\n\nThe French capital, Paris, lies on the river Seine.", True),
+        (PREFILL, " CAPITAL of FRANCE: Paris", True),
+        ("巴黎是法国的首都。它位于", "\n法国的首都是巴黎。", True),
+        ("巴黎是法国的首都。它位于", " 塞纳河畔\uff0c那里有三十七座桥。", False),
+        ("Столица Франции - город Париж. Он стоит", " Париж - столица Франции.", True),
+        ("Столица Франции - город Париж. Он стоит", " Сена разделяет Париж, и мостов много.", False),
+        (PREFILL, " Seine.", False),
+        (PREFILL, " Paris, France.", False),
+        ("x is", " The capital of France is Paris", False),
+        ("", "", False),
+    ],
+)
+def test_a_start_with_the_words_of_the_prefill(prefill: str, reply: str, same: bool) -> None:
+    assert has_its_words(prefill, reply) == same
 
 
 @given(st.text(max_size=200), st.text(max_size=200))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -183,8 +185,10 @@ BEGUN = [
 ]
 
 
-@pytest.mark.parametrize("prefill", BEGUN)
-@pytest.mark.parametrize("reply", NEW)
+SAID_AGAIN = [" The river of the capital, Paris, is the Seine.", "\n\nThe French capital Paris lies on the Seine."]
+
+
+@pytest.mark.parametrize(("prefill", "reply"), [*product(BEGUN, NEW), *product(BEGUN[:2], SAID_AGAIN)])
 @pytest.mark.parametrize("size", [1, 3, 100])
 def test_a_provider_that_is_not_known_to_go_on_must_show_it(prefill: str, reply: str, size: int) -> None:
     opening = Opening(prefill, trusted=False)

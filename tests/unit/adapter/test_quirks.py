@@ -58,3 +58,11 @@ def test_the_oldest_of_many_refused_values_are_forgotten() -> None:
         name = f"temperature={number}"
         known.accepted(frozenset(), [Remedy(name, Quirks(refused=frozenset({name})), named=True)])
     assert known.quirks.refused == {f"temperature={number}" for number in range(4, 20)}
+
+
+@pytest.mark.parametrize(
+    "word", ["prefill", "system role", "turns that do not alternate", "answers in one piece", "seed", "temperature=0.0"]
+)
+def test_what_an_entry_states_is_what_is_reported(word: str) -> None:
+    assert Quirks.stated([word]).described() == [word]
+    assert Quirks.stated([word]) | Quirks() == Quirks.stated([word]) != Quirks()

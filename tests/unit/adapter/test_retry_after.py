@@ -30,6 +30,9 @@ EPOCH = int(NOW.timestamp())
         ("6m0s", 360),
         ("1h2m3.5s", 3723.5),
         ("1d", 86_400),
+        ("PT30S", 30),
+        ("1 minute and 5 seconds", 65),
+        ("17h32m0s", 63_120),
         ("34s", 34),
         (str(EPOCH + 30), 30),
         (str((EPOCH + 30) * 1000), 30),
@@ -119,12 +122,68 @@ def test_any_header_is_read_or_ignored(header: str) -> None:
         ({"ratelimit": "limit=1, reset=1e9"}, 1),
         ({"ratelimit": "limit=1, reset=999999"}, 86_400),
         ({"ratelimit": "x" * 200 + " reset=7"}, None),
+        # Other names: proxies', Cerebras', Mistral's, Anthropic's.
+        ({"x-retry-after": "4"}, 4),
+        ({"x-ratelimit-retry-after": "4"}, 4),
+        ({"x-dashscope-retry-after-ms": "400"}, 0.4),
+        ({"x-ratelimit-reset-requests-day": "3600", "x-ratelimit-reset-tokens-minute": "12.5"}, 12.5),
+        (
+            {
+                "x-ratelimit-reset-requests-day": "3600",
+                "x-ratelimit-remaining-requests-day": "0",
+                "x-ratelimit-reset-tokens-minute": "12.5",
+            },
+            3600,
+        ),
+        ({"ratelimitbysize-reset": "29", "ratelimitbysize-remaining": "0"}, 29),
+        ({"anthropic-priority-input-tokens-reset": "2026-11-24T12:00:09Z"}, 9),
+        ({"anthropic-ratelimit-unified-reset": str(EPOCH + 40)}, 40),
+        # Two limits in one header; only the second is used up.
+        ({"ratelimit": '"burst";r=5;t=3, "daily";r=0;t=300'}, 300),
+        ({"reset": "5", "x-preset": "5"}, None),
     ],
 )
 def test_the_places_of_a_wait(headers: dict[str, str], wait: float | None) -> None:
-    assert wait_from_headers(lambda name: headers.get(name, ""), limited=True, now=lambda: NOW) == wait
+    assert wait_from_headers(headers, limited=True, now=lambda: NOW) == wait
 
 
 def test_the_reset_of_a_limit_means_nothing_while_none_is_reached() -> None:
     headers = {"x-ratelimit-reset-requests": "1s"}
-    assert wait_from_headers(lambda name: headers.get(name, ""), limited=False, now=lambda: NOW) is None
+    assert wait_from_headers(headers, limited=False, now=lambda: NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "wait"),
+    [
+        ("Please try again in 1d2h.", 86_400),
+        ("Please retry in 32.899s.", 32.899),
+        ("Retry after 2 minutes and 5 seconds", 125),
+        ("Please try again in about 3 minutes", 180),
+        ("Your quota will reset after 13h2m5s.", 46_925),
+        ("limit resets in 3600s", 3600),
+        ("resets in 1h 30m", 5400),
+        ("Next reset: in 60 seconds", 60),
+        ("Retry your request in 7s", 7),
+        ("Please slow down. Wait for 10s.", 10),
+        ("You can retry after 3.5 s", 3.5),
+        ("Please retry after 1 second(s).", 1),
+        ("Your limit will reset at 2026-11-24T12:10:00Z", 600),
+        ("try again at 2026-11-24 13:10:00+01:00", 600),
+        ("请在 30 秒后重试", 30),
+        ("请 5 分钟后再试", 300),
+        # No zone, no time, or no wait.
+        ("Your limit will reset at 2026-11-24 12:10:00", None),
+        ("try again in a few minutes", None),
+        ("Rate limit of 50 per 86400s exceeded", None),
+        ("in 3 seconds", None),
+        ("", None),
+    ],
+)
+def test_the_wait_in_a_sentence(words: str, wait: float | None) -> None:
+    assert wait_from_words(words, lambda: NOW) == wait
+
+
+@pytest.mark.parametrize("piece", ["1", "1h 1m ", "1 s and ", "retry a a ", "1.", ".1", "wait 1", "请"])
+def test_a_hostile_sentence_takes_no_long_search(piece: str) -> None:
+    # A search that grows with the square of the length takes minutes.
+    assert (wait_from_words(piece * 40_000) or 0.0) >= 0.0

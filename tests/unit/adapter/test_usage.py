@@ -44,6 +44,18 @@ def test_cached_tokens_by_either_name(said: dict[str, Any]) -> None:
     assert usage.cached_input_tokens == 25
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        counts(0, 0, input_tokens=30, output_tokens=20),
+        counts(input_tokens=0, output_tokens=0),
+        counts(input_tokens=None, prompt_eval_count=0),
+    ],
+)
+def test_numbers_in_the_forms_of_gateways(said: dict[str, Any]) -> None:
+    assert reported(said, WRITTEN) == Usage(input_tokens=30, output_tokens=20)
+
+
 def test_reasoning_that_the_provider_did_not_count_has_its_share() -> None:
     usage = reported(counts(output=40), WRITTEN._replace(text=30, reasoning=90))
     assert usage

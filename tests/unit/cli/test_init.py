@@ -262,6 +262,15 @@ seed-oss-36b guardian-chat LFM2-1.2B safeguard granite-3.3-8b-instruct gpt-oss-s
 wanderer-7b imaginative-13b barkley-7b canaryllm o1 o3-mini gpt-5.1-codex gpt-3.5-turbo amazon/nova-2-lite imagine-8b
 """
 
+OTHERS += """
+llama-guard3:8b nvidia/llama-3.1-nemoguard-8b-content-safety nemotron-4-340b-reward nvidia/nvclip
+paraphrase-multilingual models/gemini-2.0-flash-live-001 gemini-live-2.5-flash nano-banana-pro-preview z-image-turbo
+grok-imagine-video grok-2-image-1212 image-01 music-2.0 viduq1-text amazon.nova-canvas-v1:0 amazon.nova-reel-v1:0
+amazon.nova-sonic-v1:0 amazon.titan-image-generator-v2:0 luma.ray-v2:0 stability.sd3-5-large-v1:0 sambert-zhichu-v1
+glm-4-voice twelvelabs.marengo-embed-2-7
+"""
+CHATS += " sonar-deep-research qwen3-omni-flash qvq-max amazon.nova-pro-v1:0 musicology-8b liveoak-7b minimax-m2"
+
 
 def test_names_tell_who_writes_text() -> None:
     listed = [{"id": name} for name in (*OTHERS.split(), *CHATS.split())]
@@ -277,3 +286,74 @@ def test_a_model_whose_name_nobody_can_use_is_passed_over(
     assert run(["pool", "init", upstream.url, "--out", str(out)]) == 0
     assert [entry.model for entry in file.load(out).entries.values()] == ["1e5"]
     assert capsys.readouterr().out == f"{out}: 1e5\n"
+
+
+PER_TOKEN = {"prompt": "0.00000025", "completion": "0.00000069"}
+
+
+@pytest.mark.parametrize(
+    ("item", "window", "prices", "chats"),
+    [
+        # Vercel, Cerebras, SambaNova and W&B state prices per token, Chutes, Together and DeepInfra per million.
+        (
+            {"type": "language", "context_window": 9000, "pricing": {"input": "0.000003", "output": "0.000015"}},
+            9000,
+            {"input": "3", "output": "15"},
+            True,
+        ),
+        (
+            {"limits": {"max_context_length": 9000}, "pricing": {**PER_TOKEN, "input_cache_reads": "0.0000001"}},
+            9000,
+            {"input": "0.25", "cached_input": "0.1", "output": "0.69"},
+            True,
+        ),
+        ({"pricing": {"prompt": "0.00015", "completion": "0.0006"}}, 0, {"input": "150", "output": "600"}, True),
+        ({"pricing": {"prompt": 0.1999, "completion": 0.8001}}, 0, {"input": "0.1999", "output": "0.8001"}, True),
+        ({"pricing": {"prompt": "0", "completion": "0"}}, 0, {"input": "0", "output": "0"}, True),
+        ({"pricing": {"input": 0, "output": 0}, "type": "chat"}, 0, None, True),
+        ({"pricing": {"prompt": "free", "completion": "free"}}, 0, None, True),
+        (
+            {"metadata": {"pricing": {"input_tokens": 0.005, "output_tokens": 0.01}}},
+            0,
+            {"input": "0.005", "output": "0.01"},
+            True,
+        ),
+        (
+            {
+                "type": "text",
+                "model_spec": {"availableContextTokens": 9000, "pricing": {"input": {"usd": 1}, "output": {"usd": 2}}},
+            },
+            9000,
+            {"input": "1", "output": "2"},
+            True,
+        ),
+        # Hugging Face's router may ask the provider with the smallest window, or the dearest.
+        (
+            {
+                "providers": [
+                    {"status": "live", "context_length": 9000, "pricing": {"input": 0.3, "output": 1.15}},
+                    {"status": "live", "context_length": 8000, "pricing": {"input": 0.5, "output": 2}},
+                    {"status": "error", "context_length": 1},
+                ]
+            },
+            8000,
+            {"input": "0.5", "output": "2"},
+            True,
+        ),
+        ({"context_size": 9000, "model_type": "chat", "endpoints": ["chat/completions"]}, 9000, None, True),
+        ({"model_type": "embedding"}, 0, None, False),
+        ({"task": "chat-completion"}, 0, None, True),
+        ({"task": "chat_completion"}, 0, None, True),
+        ({"task": "embeddings"}, 0, None, False),
+        ({"mode": "embedding"}, 0, None, False),
+        ({"supported_output_modalities": ["embeddings"]}, 0, None, False),
+        ({"output_modalities": ["image"]}, 0, None, False),
+        ({"context_length": "9000"}, 9000, None, True),
+        ({"context_length": None, "top_provider": {"context_length": 9000}}, 9000, None, True),
+    ],
+)
+def test_what_lists_say_of_a_model(
+    item: Mapping[str, object], window: int, prices: Mapping[str, str] | None, chats: bool
+) -> None:
+    (model,) = models({"data": [{"id": "m", **item}]})
+    assert (model.context_window, model.prices, model.chats) == (window, prices, chats)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lightrouter.cli.__main__ import run
+from lightrouter.cli.endpoint import base_urls
 from lightrouter.pool import file
 from tests.unit.cli.init_support import Upstream, ids, serving
 
@@ -26,6 +27,7 @@ def upstream() -> Iterator[Upstream]:
         ({"after": "c"}, "/v1/models?after=c"),
         ({"next": "/v1/models?page=2"}, "/v1/models?page=2"),
         ({"next": "?page=2"}, "/v1/models?page=2"),
+        ({"links": {"next": "/v1/models?offset=1&limit=1"}}, "/v1/models?offset=1&limit=1"),
     ],
 )
 def test_further_pages_are_read(upstream: Upstream, tmp_path: Path, more: Mapping[str, object], second: str) -> None:
@@ -87,6 +89,7 @@ def test_azures_version_and_key_header_are_kept(
     assert (upstream.asked[0][1], upstream.keys[0]) == (None, "s3cret")
     entry = file.load(out).entries["m"]
     assert (entry.base_url, entry.api_key_header) == (url, "api-key")
+    assert "the name of your deployment" in out.read_text()
 
 
 @pytest.mark.parametrize(
@@ -145,3 +148,16 @@ def test_the_token_limit_of_models_that_reason(upstream: Upstream, tmp_path: Pat
     assert run(["pool", "init", upstream.url, "--out", str(out)]) == 0
     (entry,) = file.load(out).entries.values()
     assert entry.max_tokens_field.value == field
+
+
+@pytest.mark.parametrize(
+    ("typed", "roots"),
+    [
+        ("https://x.openai.azure.com/", ["/openai/v1"]),
+        ("https://x.openai.azure.com/openai/v1/", ["/openai/v1"]),
+        ("https://x.services.ai.azure.com", ["/openai/v1"]),
+        ("https://azure.com.example.com", ["/v1", ""]),
+    ],
+)
+def test_azure_has_the_api_under_a_root_of_its_own(typed: str, roots: list[str]) -> None:
+    assert base_urls(typed) == ["https://" + typed.split("/")[2] + root for root in roots]

@@ -72,7 +72,7 @@ _STATUS_WORDS: Final = {
 _NO_MONEY: Final = (
     "insufficient_quota insufficient_balance insufficient_credits insufficient_funds insufficient_user_quota"
     " billing_hard_limit_reached billing_not_active exceeded_current_quota_error credit_balance_too_low arrearage"
-    " spend_limit_reached credit_limit accountoverdueerror billing_error 1113"
+    " spend_limit_reached credit_limit accountoverdueerror billing_error budget_exceeded payment_required 1113"
 )
 _UNPAID: Final = frozenset(_NO_MONEY.split())
 _UNPAID_WORDS: Final = re.compile(
@@ -81,7 +81,19 @@ _UNPAID_WORDS: Final = re.compile(
     r"|\boverdue (?:balance|payment)|\bkey limit exceeded\b"
     r"|\b(?:balance|credits?) (?:is|are) (?:insufficient|depleted|exhausted|used up)"
     r"|\b(?:spend(?:ing)?|billing(?: hard)?|credit|budget|specified api usage) (?:limits?|caps?)\b"
-    r"|\b(?:any|all available|more|monthly included) credits\b|余额不足|欠费"
+    r"|\b(?:any|all available|more|monthly included) credits\b|\bfree tier\b.{0,30}exhausted|\bpayment required"
+    r"|\bbudget (?:has been |is )?exceeded|\b(?:quota|balance) is not enough|\btop up\b|\b(?:prepaid|no) credits\b"
+    r"|\bmonthly quota\b|\btrial (?:has )?expired|\bbilling (?:is disabled|to be enabled)"
+    r"|余额不足|欠费|额度(?:不足|失败|已用尽|已用完)"
+)
+_STATUS_OF_WORDS: Final = (
+    (
+        429,
+        re.compile(
+            r"(?i)\brate.?limit|\b(?:requests?|usage|qps|[rt]pm)\b.{0,20}\blimit|per minute|too many requests|限流"
+        ),
+    ),
+    (401, re.compile(r"(?i)\b(?:access token|api.?key)\b.{0,30}(?:invalid|expired)|\binvalid api.?key|\blogin fail")),
 )
 # Gemini says so of limits that pass, too, and then names the wait.
 _QUOTA_WORDS: Final = re.compile(r"(?i)\bexceeded your current quota\b")
@@ -103,6 +115,8 @@ class ErrorBody:
     """Whether the account has no quota or balance, so that no wait helps."""
     param: str = ""
     """The member of the request that it blames; empty if it blames none."""
+    kinds: tuple[str, ...] = ()
+    """Its own codes and types of the error, in lower case, words apart."""
 
     @property
     def cut(self) -> bool:
@@ -166,12 +180,14 @@ def _of(error: object, around: Mapping[str, object]) -> ErrorBody:
     passes = wait is not None or "resource_exhausted" in kinds
     return ErrorBody(
         status=next((status for each in objects if (status := _status(each)) is not None), None)
+        or next((status for status, said in _STATUS_OF_WORDS if said.search(words)), None)
         or next((_STATUS_WORDS[kind] for kind in kinds if kind in _STATUS_WORDS), None),
         words=words,
         wait=wait,
         unpaid=any(kind in _UNPAID for kind in kinds)
         or bool(_UNPAID_WORDS.search(words) or (not passes and _QUOTA_WORDS.search(words))),
         param=next((param[:100] for each in objects if isinstance(param := each.get("param"), str)), ""),
+        kinds=tuple(kind.replace("_", " ") for kind in kinds[:_MOST_ITEMS]),
     )
 
 
@@ -179,13 +195,24 @@ def _objects(error: object, depth: int = 0) -> Iterator[Mapping[str, object]]:
     """Yields an error object and the objects inside it that may tell more."""
     if depth > _DEEPEST:
         return
-    if isinstance(error, dict):
+    if isinstance(error, str):
+        yield from _objects(_inside(error), depth + 1)
+    elif isinstance(error, dict):
         yield error
-        for name in ("error", "errors", "message", "detail"):
+        for name in ("error", "errors", "message", "detail", "details", "metadata", "raw", "innererror"):
             yield from _objects(error.get(name), depth + 1)
     elif isinstance(error, list):
         for item in error[:_MOST_ITEMS]:
             yield from _objects(item, depth + 1)
+
+
+def _inside(words: str) -> object:
+    """Returns the JSON in a text, which a proxy passes on from its provider; None if there is none."""
+    start = words.find("{", 0, _MOST_WORDS)
+    try:
+        return json.JSONDecoder().raw_decode(words, start)[0] if start >= 0 else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def _status(error: Mapping[str, object]) -> int | None:
@@ -209,7 +236,8 @@ def _words(value: object, depth: int = 0) -> str:
     if depth > _DEEPEST:
         return ""
     if isinstance(value, str):
-        return value[:_MOST_WORDS].strip()
+        whole = value.startswith(("{", "[")) and len(value) <= _MOST_WORDS
+        return (whole and _words(_inside(value), depth + 1)) or value[:_MOST_WORDS].strip()
     if isinstance(value, list):
         each = [_words(item, depth + 1) for item in value[:_MOST_ITEMS]]
         return "; ".join([words for words in each if words])

@@ -22,7 +22,7 @@ _LONGEST_MARK: Final = 16
 _NO_PIECE: Final = TextDelta("", "")
 # Keep-alive events, by their kind and by their data.
 _NO_TEXT: Final = frozenset({"ping", "pong", "heartbeat", "keepalive", "keep-alive"})
-_NOTHING: Final = frozenset({"", "null", "{}", "[]", '""', "false", "0"})
+_NOTHING: Final = frozenset({"", "null", "{}", "[]", "false", "0"})
 # Choices: the waits after the end of the text. Counts decide the price, so they are worth the longest one,
 _COUNTS_SECONDS: Final = 5.0
 _LEAST_COUNTS_SECONDS: Final = 0.25
@@ -156,7 +156,7 @@ class EventReader:
 
     def _data(self, data: str) -> TextDelta:
         if len(data) < _LONGEST_MARK:
-            mark = data.strip().lower()
+            mark = data.strip(' "').lower()
             self._done |= mark == _DONE
             if mark == _DONE or mark in _NOTHING or mark in _NO_TEXT:
                 return _NO_PIECE

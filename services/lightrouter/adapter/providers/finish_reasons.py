@@ -46,10 +46,13 @@ _CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 def meaning(given: object) -> FinishReason.ValueType | None:
     """Returns the meaning of a provider's finish reason; None if it says that the model or the provider failed.
 
-    An unknown reason, or a number, is UNKNOWN. An empty one is NOT_GIVEN.
+    An unknown reason, or a number, is UNKNOWN, and so is a good one in an object. An empty one is NOT_GIVEN.
     """
     if given is None:
         return NOT_GIVEN
+    if isinstance(given, dict):
+        inner = meaning(str(given.get("type")))
+        return None if inner is None else less_whole(inner, UNKNOWN)
     if not isinstance(given, str):
         return UNKNOWN
     word = _word(given)

@@ -30,6 +30,9 @@ _DETAIL_BYTES: Final = 16 * 1024
 # Fewer are read and cut into text in a few milliseconds.
 _LONG_CHARACTERS: Final = 128 * 1024
 _PAYMENT_REQUIRED: Final = 402
+# With these statuses some gateways pass on an error that has another status and passes.
+_UNSURE: Final = frozenset({400, 403})
+_PASSING: Final = frozenset({429, 502, 503, 504, 529})
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
@@ -132,7 +135,7 @@ class HttpProvider:
         except (TimeoutError, faults.UpstreamError):
             pass
         body = read_error(content.decode("utf-8", "replace"))
-        by_headers = wait_from_headers(reply.header, limited=reply.status == 429)
+        by_headers = wait_from_headers(reply.headers(), limited=reply.status == 429)
         return body if by_headers is None else replace(body, wait=max(by_headers, body.wait or 0.0))
 
     @staticmethod
@@ -147,6 +150,8 @@ class HttpProvider:
             words = await asyncio.to_thread(faults.scrubbed, words, key, prompt)
         if body.unpaid or status == _PAYMENT_REQUIRED:
             return faults.unpaid(status, words)
+        if status in _UNSURE and body.status in _PASSING:
+            status = body.status
         meant = refusal(status, body, sent.asked)
         error = _error(status, meant, words, body.wait)
         error.remedies = meant.remedies
@@ -156,9 +161,11 @@ class HttpProvider:
 def _error(status: int | None, meant: Refusal, words: str, wait: float | None) -> faults.UpstreamError:
     if meant.no_key:
         return faults.key_refused(status, words)
-    if status is not None and 400 <= status < 500 and (meant.own_fault or meant.no_model):
+    if (status is None or 400 <= status < 500) and (meant.own_fault or meant.no_model):
         return faults.rejected(status, words, works=False if meant.no_model else None)
-    error = faults.failed(None, words, wait) if status is None else faults.by_status(status, words, wait)
+    if status is None or meant.failed:
+        return faults.failed(status, words, wait)
+    error = faults.by_status(status, words, wait)
     if meant.own_fault:
         error.works = None
     return error

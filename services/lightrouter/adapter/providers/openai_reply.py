@@ -23,6 +23,10 @@ _OTHER_REASONS: Final = frozenset(
     {"native_finish_reason", "finishReason", "stop_reason", "done_reason", "stop_type", "status"}
 )
 _FILTER_RESULTS: Final = frozenset({"content_filter_results", "content_filter_result"})
+# What MiniMax and Bedrock's guardrails say of an answer that they have replaced or cut.
+_WITHHELD: Final = {"output_sensitive": True, "amazon-bedrock-guardrailAction": "INTERVENED"}
+# What OpenRouter's and OpenAI's models draw and speak, beside the text.
+_BESIDE: Final = frozenset({"images", "audio"})
 # Members with hidden reasoning, those first that some providers read in requests, too.
 _TAKEN_BACK: Final = ("reasoning_content", "reasoning")
 _NOT_TAKEN_BACK: Final = ("thinking", "reasoning_text")
@@ -136,6 +140,8 @@ def _note(document: Mapping[str, object], info: ReplyInfo) -> None:
         not_all(info)
     if _OTHER_REASONS & document.keys():
         contradict([document.get(name) for name in _OTHER_REASONS], info)
+    if any(document[name] == said for name, said in _WITHHELD.items() if name in document):
+        info.at_best = finish_reasons.FILTER
 
 
 def _index(choice: Mapping[str, object]) -> int:
@@ -195,6 +201,8 @@ def _text_of_message(message: object, info: ReplyInfo) -> TextDelta:
     if "error" in message:
         complain({"error": message["error"]})
     contradict((message.get("finish_reason"),), info)
+    if any(message.get(name) for name in _BESIDE):
+        not_all(info)
     calls: tuple[ToolCallDelta, ...] = ()
     if message.get("tool_calls") or message.get("function_call"):
         info.called_tools = True

@@ -9,7 +9,7 @@ from typing import Final
 
 from lightrouter.adapter.providers.error_body import ErrorBody
 from lightrouter.adapter.providers.turns import alternating
-from lightrouter.adapter.quirks import BOTH, PREFILL, SYSTEM, WITHOUT, Quirks, Remedy, one_value
+from lightrouter.adapter.quirks import BOTH, ONE_PIECE, PREFILL, SYSTEM, WITHOUT, Quirks, Remedy, one_value
 
 OPTIONAL: Final = (
     "stream_options",
@@ -31,34 +31,66 @@ MAX_TOKENS: Final = ("max_tokens", "max_completion_tokens")
 
 # A refusal with another status concerns the candidate, its key or its provider, unless its words name roles.
 _OF_THE_REQUEST: Final = frozenset({400, 404, 422})
+# 446 is Portkey's, for its guardrails.
+_OF_ONE_REQUEST: Final = frozenset({413, 446})
 _TEMPLATE_FAILED: Final = frozenset({500, 501})
 _UNKNOWN_CAUSE: Final = frozenset({400, 422})
 # The least limits of OpenAI's Responses API and, with thinking, of Anthropic's API, for errors without a number.
 _USUAL_LEAST: Final = (16, 1025)
 _LARGEST_LEAST: Final = 32_768
+# A choice: the characters of a refusal that are searched; more would hold the event loop too long.
+_MOST_READ: Final = 1536
 
-_OWN_FAULT: Final = re.compile(
-    r"(?i)context.?(?:length|window|size)|maximum (?:context|model|prompt|input)|too (?:long|large|many tokens)"
-    r"|reduce the (?:length|size)|range of input length|[`'\"]?inputs?[`'\"]? tokens|超长|过长|敏感|不安全"
-    r"|(?:prompt|input|request).{0,40}exceed|exceed.{0,40}(?:prompt|input|request)|content.?(?:filter|policy|management)"
-    r"|responsible.?ai|moderation|data.?inspection|safety|flagged|inappropriate|sensitive|\bimages?\b|base64"
+_TOO_LONG: Final = re.compile(
+    r"(?i)context.?(?:length|window|size)|maximum (?:context|model|prompt|input)|too (?:long|large|big|many tokens)"
+    r"|reduce the (?:length|size|input|number|prompt)|range of input length|[`'\"]?inputs?[`'\"]? tokens|\bbatch size\b"
+    r"|(?:prompt|input|request|messages?|payload|sequence).{0,40}exceed|exceed.{0,40}(?:prompt|input|request|seq_len)"
+    r"|(?:tokens?|length)\b.{0,60}(?:(?:more|longer|larger) than|exceed)|less than \d+ tokens|maxlength: \d"
+    r"|tokens?\b.{0,30}[ (]-\d"
+    r"|\bat most \d+ characters|string above max|max sequence|tokens of context|length .{0,30}out of range|过大"
+    r"|token.?count .{0,40}up to|max(?:imum)? length of|超长|过长|超(?:过|出|限).{0,20}(?:限|长|最大)|长度.{0,6}超"
 )
-_TOO_LONG: Final = re.compile(r"(?i)context.?(?:length|window|size)|maximum context|prompt is too long")
 _TOO_MUCH: Final = re.compile(
     r"(?i)\b(?:request|prompt|input|message)s? (?:is |are |was |were )?too (?:large|long)|must be reduced"
 )
 _LIMIT_AND_REQUEST: Final = re.compile(r"(?i)\blimit:? (\d{1,9})\b.{0,80}\brequested:? (\d{1,9})\b")
-_WITHHELD: Final = re.compile(r"(?i)moderation|flagged|content.?(?:filter|policy|management)|safety|prohibited")
+_WITHHELD: Final = re.compile(
+    r"(?i)content.?(?:filter|policy|management|security)|responsible.?ai|moderation|data.?inspection|safety|flagged"
+    r"|inappropriate|sensitive|prohibited|guard.?rail|jailbreak"
+    r"|blocked (?:entity|keyword|word)|prompt.?shield|harmful|\b(?:high|exists) risk\b"
+    r"|(?:request|prompt|content|detected)\b.{0,20}\bblocked\b"
+    r"|(?:usage|use) (?:polic|guideline)|\bunsafe\b|\btoxic|\bnsfw\b|terms of (?:use|service)"
+    r"|content that is not|敏感|不安全|安全检测|违规|违法|违禁"
+)
+_NO_TEXT: Final = re.compile(r"(?i)\bimages?\b|image_url|base64|\baudio\b|\bvideos?\b|multi.?modal|\bvision\b")
+_NO_TOOLS: Final = re.compile(r"(?i)support\w* (?:the )?(?:tools?|functions?)\b|function calling (?:is|not)")
 _NO_MODEL: Final = re.compile(
-    r"(?i)\bmodels?\b.{0,120}(?:not exist|not found|n[o']t available|not a valid|decommissioned|no longer)"
-    r"|\b(?:invalid|unknown|no such|unsupported) model\b(?! (?:turn|role|message))|not a valid model|no access to model"
-    r"|\blocation is not supported|\bcountry, region"
+    r"(?i)\bmodels?\b.{0,120}(?:not exist|not found|n[o']t available|not a valid|decommissioned|no longer|disabled"
+    r"|not allowed|retired|sunset|has been deprecated|offline|denied|gated|not supported(?: by|$|\n))"
+    r"|\b(?:invalid|unknown|no such|unsupported) model\b(?! (?:turn|role|message))|not a valid model"
+    r"|\bdeployment\b.{0,40}not be found|authorized to use|not serve the|in your (?:region|country)"
+    r"|(?:\b(?:unable to|no|not have)|n.t have) access (?:[\w-]+ ){0,4}model"
+    r"|\blocation is not supported|\bcountry, region|模型不存在|model identifier is invalid|requires terms acceptance"
+    r"|requested model\b.{0,60}not supported|throughput isn.t supported|not support chat|not a chat model"
+    r"|\bnot in v1/chat/completions|not work with the specified model|organization must be verified"
 )
 _NO_KEY: Final = re.compile(
-    r"(?i)\bapi.?key\b.{0,40}(?:not valid|invalid|missing|expired|required)|invalid.{0,10}\bapi.?key"
+    r"(?i)\bapi.?key\b.{0,40}(?:not valid|not found|invalid|missing|expired|required)|virtual key|\blogin fail"
+    r"|(?:invalid|incorrect).{0,20}\b(?:api.?|secret )key|\baccess token\b.{0,20}(?:invalid|expired)|authentication"
+    r"|invalid token\b|\bauth(?:orization)? (?:header|credentials)|\bunauthori[sz]ed\b(?! to)"
+)
+# Servers report these failures with statuses of bad requests: a model that left the memory, or whose text was no call.
+_FAILED: Final = re.compile(
+    r"(?i)\bmodel (?:is |was |has )?(?:been )?(?:unloaded|crashed)|failed_generation|try again later|\boverloaded\b"
+    r"|\bbusy\b|temporarily unavailable|\btimed out\b"
+)
+_MUST_STREAM: Final = re.compile(
+    r"(?i)\bstream(?:ing)?\b.{0,20}(?:must be|required|only)|only supports? stream|(?:non|without)[- ]?stream"
+    r"|must (?:have|set|use) [`'\"]?stream|enable (?:the )?stream|only streaming"
+    r"|stream.{0,3}false\b.{0,20}not supported"
 )
 _NAMES: Final = {
-    "stream_options": re.compile(r"(?i)stream_?options|include_?usage"),
+    "stream_options": re.compile(r"(?i)stream[_ ]?options|include_?usage"),
     "seed": re.compile(r"(?i)\bseed\b"),
     "temperature": re.compile(r"(?i)\btemperature\b"),
     "top_p": re.compile(r"(?i)\btop[_ -]?p\b"),
@@ -67,18 +99,28 @@ _NAMES: Final = {
         r"(?i)[\"'`.]stop\b|\bstop[\"'`:]|\bstop[_ ]?(?:sequences?|words?|tokens?)\b"
         r"|(?:parameters?|arguments?|fields?|supplied|keys?|property|support):? stop\b|: ?stop\b"
     ),
-    "reasoning_effort": re.compile(r"(?i)\breasoning[_. ]?effort\b"),
-    "parallel_tool_calls": re.compile(r"(?i)\bparallel_tool_calls\b"),
-    "response_format": re.compile(r"(?i)\bresponse_?format\b|\bjson_schema\b|\bjson_object\b"),
-    "tool_choice": re.compile(r"(?i)\btool_?choice\b"),
+    "reasoning_effort": re.compile(
+        r"(?i)\breasoning[_. ]?effort\b|\bthinking[_ ]?(?:level|budget)\b|support (?:thinking|reasoning)\b"
+        r"|\breasoning is mandatory"
+    ),
+    "parallel_tool_calls": re.compile(r"(?i)\bparallel[_ ]?(?:tool|function)[_ ]?call"),
+    "response_format": re.compile(
+        r"(?i)\bresponse[_ ]?(?:format|mime[_ ]?type|schema)\b|\bjson[_ ](?:schema|object|mode)\b"
+        r"|\bstructured outputs?\b|\boutput_config\b"
+    ),
+    "tool_choice": re.compile(r"(?i)\btool[_. ]?choice\b|\bforced? (?:tool|function)"),
 }
-_LIMIT: Final = re.compile(r"(?i)\bmax[_ ]?(?:(?:completion|output|new)[_ ]?)?tokens\b|\bmaximum (?:output )?tokens\b")
+_LIMIT: Final = re.compile(
+    r"(?i)\bmax[_ ]?(?:(?:completion|output|new)[_ ]?)?tokens\b|\bmaximum (?:output )?tokens\b"
+    r"|\bmax(?:imum)? output length\b"
+)
 _LIMIT_MUST: Final = re.compile(r"(?i)\bmax_(?:completion_|output_)?tokens\b\W* must be (?:less|at most|<)")
 _UNKNOWN_NAME: Final = re.compile(
     r"(?i)unsupported|not supported|un(?:recognized|known|expected)|extra|permitted|not allowed|deprecated|instead|use "
 )
 _ONE_VALUE: Final = re.compile(
-    r"(?i)between|range|(?:less|greater|larger|more|lower) than|at (?:most|least)|positive|[<>≤≥]|maximum|minimum"
+    r"(?i)between|range|之间|区间|[\[(] ?\d[\d.]* ?, ?\d"
+    r"|(?:less|greater|larger|more|lower) than|at (?:most|least)|equal to|not be \d|positive|[<>≤≥]|maximum|minimum"
 )
 _WHOLE: Final = re.compile(r"(?i)unsupported|not supported|only the default")
 _TOGETHER: Final = re.compile(r"(?i)both|together|only one|same time|simultaneously|either")
@@ -86,15 +128,18 @@ _LEAST: Final = re.compile(
     r"(?i)(?:>=|≥|at least|minimum(?: value)?(?: of| is|:)?|equal to|(?:no|not) (?:less|fewer|lower) than)"
     r":? ?(\d{1,6})\b"
 )
-_ABOVE: Final = re.compile(r"(?i)(?:>|(?:greater|larger|more|higher) than):? ?(\d{1,6})\b")
+_ABOVE: Final = re.compile(r"(?i)(?:>|(?<!no )(?<!not )(?:greater|larger|more|higher) than):? ?(\d{1,6})\b")
 _TOO_SMALL: Final = re.compile(
-    r"(?i)below|too (?:small|low|few)|at least|minimum|(?:greater|larger|more|higher) than|[>≥]"
+    r"(?i)below|too (?:small|low|few)|at least|minimum|\bbe (?:greater|larger|more|higher) than|[>≥]"
 )
 _MOST: Final = re.compile(
-    r"(?i)(?:<=|≤|at most|(?:maximum|limit)(?: value)?(?: of| is|:)?|equal to|up to|exceeds?|(?:no|not) more than)"
+    r"(?i)(?:<=|≤|at most|(?:maximum|limit)(?: value)?(?: of| is|:)?|equal to|up to|exceeds?"
+    r"|(?:no|not) (?:more|greater|larger|higher) than|(?:tokens|length) is"
+    r"|最大值?为?|(?:不能?|不得|不可)(?:超过|大于)|上限为?)"
     r":? ?[`'\"]?(\d{2,7})\b"
 )
-_RANGE: Final = re.compile(r"[\[(] ?(\d{1,6}) ?, ?(\d{1,7}) ?[\])]")
+_BELOW: Final = re.compile(r"(?i)(?:<|(?:less|lower|smaller|fewer) than):? ?(\d{2,7})\b")
+_RANGE: Final = re.compile(r"(?i)(?:[\[(]|between) ?(\d{1,6}) ?(?:,|and|to) ?(\d{1,7})\b")
 # Gemini's words, with a limit that is itself too large, and Anthropic's.
 _UP_TO: Final = re.compile(r"(?i)from (\d{1,6}) \(inclusive\) to (\d{1,7}) \((ex|in)clusive\)")
 _ASKED_AND_MOST: Final = re.compile(r"(?i)\b(\d{1,7}) > (\d{1,7}), which is the maximum")
@@ -104,13 +149,22 @@ _PREFILL: Final = re.compile(
     r"|continue_final_message|add_generation_prompt|(?:assistant|model) (?:messages?|turns?) at the end|\bprefix\b"
 )
 _TURNS: Final = re.compile(
-    r"(?i)alternat|consecutive|in a row|same role|after role|roles? must|must be (?:at )?the (?:beginning|first)"
+    r"(?i)alternat|consecutive|successive|odd number|even index|duplicate system|take turns|in a row"
+    r"|same role|after role|roles? must|must be (?:at )?the (?:beginning|first)"
     r"|(?:first|start).{0,30}\buser\b|(?:multiple|one|single|several) system|last role"
     r"|non-?empty|(?:not|cannot) be empty|empty (?:content|message|text)|must have (?:either )?[\"'`]?content"
+    r"|at least one content"
 )
 _SYSTEM: Final = re.compile(
     r"(?i)system[\"'`]? ?(?:role|message|prompt|instruction)|[\"'`]system[\"'`]|\brole:? system\b|developer instruction"
+    r"|unexpected (?:message )?role|\bonly [\"'`]?user\b.{0,40}\broles?\b|系统(?:角色|消息|提示)"
 )
+_TAKES_SYSTEM: Final = re.compile(
+    r"(?i)\b(?:expected|supported values|should be|must be|one of)\b[^.;]{0,60}\bsystem\b"
+)
+# Python's own form of a refused request repeats the request, whose members are not to blame.
+_ITS_INPUT: Final = re.compile(r"['\"]input['\"]: ?[\[{].*", re.DOTALL)
+_SCRIPTS_MEET: Final = re.compile(r"(?<=[!-~])(?=[\u3000-\u9fff])|(?<=[\u3000-\u9fff])(?=[!-~])")
 # The words of DeepSeek, of Kimi, and of Gemini.
 _LACKING: Final = re.compile(
     r"(?i)\b(reasoning_content|thought_signature)\b.{0,60}(?:missing|must be|required)"
@@ -136,38 +190,56 @@ class Refusal:
     """Whether the provider does not have the candidate's model, so it refuses every request."""
     no_key: bool = False
     """Whether the provider refuses the candidate's API key."""
+    failed: bool = False
+    """Whether the provider or the model failed, whatever the status says, so that another attempt may help."""
 
 
 def refusal(status: int | None, body: ErrorBody, sent: Mapping[str, object]) -> Refusal:
     """Returns the meaning of a refusal of the body `sent`; `status` is None for an error inside a reply."""
-    words = f"{body.param}: {body.words}" if body.param else body.words
+    said = f"{body.param}: {body.words}" if body.param else body.words
+    # No pattern reaches from one line into the next.
+    said = "\n".join([said[:_MOST_READ], *body.kinds])
+    words = _ITS_INPUT.sub("", _SCRIPTS_MEET.sub(" ", said))
     if status in _TEMPLATE_FAILED:
         # Servers fail so if the model's chat template refuses the conversation.
         return Refusal(_of_turns(words, sent), own_fault=bool(_TOO_LONG.search(words)))
     if status is not None and status not in _OF_THE_REQUEST:
-        return Refusal(own_fault=_is_of_the_request(status, words))
+        return _of_status(status, words)
+    if sent.get("stream") is False and _MUST_STREAM.search(words):
+        return Refusal((Remedy(ONE_PIECE, Quirks(must_stream=True), named=True),))
     if limited := _of_limit(words, sent):
         return Refusal((limited,))
-    if _OWN_FAULT.search(words):
+    if any(fault.search(words) for fault in (_TOO_LONG, _WITHHELD, _NO_TEXT)):
         return Refusal(own_fault=True)
     if found := _of_calls(words, sent) or _of_turns(words, sent) or tuple(_of_members(words, sent)):
         return Refusal(found[:1] if found[0].named else found)
+    return _of_words(status, words, sent)
+
+
+def _of_words(status: int | None, words: str, sent: Mapping[str, object]) -> Refusal:
+    """Returns the meaning of a refusal that names nothing in the request that can be changed."""
     if _NO_KEY.search(words):
         return Refusal(no_key=True)
     if _NO_MODEL.search(words):
         return Refusal(no_model=True)
-    if status not in _UNKNOWN_CAUSE:
-        return Refusal()
-    return Refusal(tuple(_guesses(sent)), own_fault=True)
+    if _FAILED.search(words):
+        return Refusal(failed=True)
+    if _NO_TOOLS.search(words):
+        return Refusal(own_fault=True)
+    if status in _UNKNOWN_CAUSE or "requested parameters" in words:
+        return Refusal(tuple(_guesses(sent)), own_fault=True)
+    return Refusal()
 
 
-def _is_of_the_request(status: int, words: str) -> bool:
-    """Returns whether a status that as a rule concerns the candidate concerns only this request."""
+def _of_status(status: int, words: str) -> Refusal:
+    """Returns the meaning of a status that as a rule concerns the candidate and not this request."""
     if status == 429:
         # No wait helps a request that is larger than the limit of a whole minute.
         numbers = _LIMIT_AND_REQUEST.search(words)
-        return bool(_TOO_MUCH.search(words)) or (numbers is not None and int(numbers[2]) > int(numbers[1]))
-    return status == 413 or (status == 403 and bool(_WITHHELD.search(words)))
+        return Refusal(own_fault=bool(_TOO_MUCH.search(words) or (numbers and int(numbers[2]) > int(numbers[1]))))
+    if status in _OF_ONE_REQUEST or (status == 403 and _WITHHELD.search(words)):
+        return Refusal(own_fault=True)
+    return Refusal(no_model=status == 403 and bool(_NO_MODEL.search(words)))
 
 
 def features(sent: Mapping[str, object]) -> frozenset[str]:
@@ -209,6 +281,8 @@ def _bounds(words: str, limit: int, sent: Mapping[str, object]) -> tuple[int | N
     if (over := _ASKED_AND_MOST.search(words)) and int(over[1]) == limit:
         return None, int(over[2])
     most = _MOST.search(words)
+    if not most and (below := _BELOW.search(words)):
+        return None, int(below[1]) - 1
     if least := _LEAST.search(words):
         return int(least[1]), int(most[1]) if most else None
     if above := _ABOVE.search(words):
@@ -258,7 +332,7 @@ def _of_turns(words: str, sent: Mapping[str, object]) -> tuple[Remedy, ...]:
         return (_remedy(PREFILL, named=True),)
     if of_order and alternating(turns) != turns:
         return (_remedy(TURNS, named=True),)
-    if has_system and _SYSTEM.search(words):
+    if has_system and _SYSTEM.search(words) and not _TAKES_SYSTEM.search(words):
         return (_remedy(SYSTEM, named=True),)
     if not of_order:
         return ()

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from itertools import takewhile
 from typing import Final
 
-from lightrouter.adapter.text.anew import clearly_continues, is_written_anew
+from lightrouter.adapter.text.anew import clearly_continues, has_its_words, is_written_anew
 
 # The lengths in this module are choices, tried on the replies in the unit test.
 # A reply whose first characters, without white space, agree with those of the prefill repeats it or starts anew. A text
@@ -175,7 +175,7 @@ class Opening:
             if clear is None and held and not ended:
                 self._compact_matched = 0
                 return ""
-            if not (clear or (ended and clear is None and held)):
+            if not (clear or (ended and clear is None and held and not has_its_words(self._prefill, held))):
                 self.is_doubtful = True
                 return ""
         self.prefill_use = PrefillUse.CONTINUED

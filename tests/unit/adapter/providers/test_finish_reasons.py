@@ -57,6 +57,10 @@ def test_failures(word: str) -> None:
         (False, UNKNOWN),
         ([], UNKNOWN),
         ({"type": "stop"}, UNKNOWN),
+        ({"type": "length", "length": 5}, LENGTH),
+        ({"type": "abort", "message": "no"}, None),
+        ({"type": {}}, UNKNOWN),
+        ({}, UNKNOWN),
         ("stop" * 100_000, UNKNOWN),
     ],
 )
