@@ -45,9 +45,14 @@ class Grant(NamedTuple):
 
 
 def price(candidate: Candidate, input_tokens: int, output_tokens: int) -> int:
-    """Returns the highest cost of a call with these tokens, in nano-dollars, rounded up."""
-    rate = rates(candidate.prices, input_tokens)
-    return -(-(input_tokens * dearest_input(rate) + output_tokens * rate.output_nanousd_per_million) // _MILLION)
+    """Returns the highest cost of a call with up to these tokens, in nano-dollars, rounded up."""
+    # A shorter prompt costs more if the prices of its tier are higher.
+    shorter = [tier.above_input_tokens for tier in candidate.prices.tiers if tier.above_input_tokens < input_tokens]
+    costs = []
+    for read in (input_tokens, *shorter):
+        rate = rates(candidate.prices, read)
+        costs.append(read * dearest_input(rate) + output_tokens * rate.output_nanousd_per_million)
+    return -(-max(costs) // _MILLION)
 
 
 class Budget:
@@ -175,11 +180,11 @@ class Budget:
 
     def _completion_cost(self, boot: BootResult, whole: int) -> int:
         """Returns the highest cost of bringing a draft to `whole` tokens."""
-        if boot.is_open:
-            # The call goes on: nothing is read again.
-            return self._price(boot.candidate, 0, whole - boot.used_tokens)
         # The provider reads again the tokens that it has counted at the boot.
         read = boot.input_tokens or self._max_read(boot.candidate)
+        if boot.is_open:
+            # The call goes on: nothing is read again, but what was read tells the price of what is written.
+            return self._price(boot.candidate, read, whole - boot.used_tokens) - self._price(boot.candidate, read, 0)
         return self._finish_cost(boot.candidate, read, boot.used_tokens, whole)
 
     def choose(
