@@ -12,12 +12,11 @@ from typing import NamedTuple
 
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.runtime.errors import invalid
-from lightrouter.runtime.ledger import dearest_input, rates
+from lightrouter.runtime.ledger import most_nanousd
 from lightrouter.runtime.tokens import estimate_tokens, most_of_estimated, most_tokens
 from lightrouter.v1.candidate_pb2 import Candidate
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_COST_CEILING_TOO_LOW
 
-_MILLION = 1_000_000
 # Tokens around one more message of a conversation: the delimiters of chat templates are shorter; the bound is a choice.
 _MAX_TOKENS_PER_TURN = 16
 # Bounds, at one token per byte, of the instructions around the texts that a judge or a synthesizer reads. The tests of
@@ -46,13 +45,7 @@ class Grant(NamedTuple):
 
 def price(candidate: Candidate, input_tokens: int, output_tokens: int) -> int:
     """Returns the highest cost of a call with up to these tokens, in nano-dollars, rounded up."""
-    # A shorter prompt costs more if the prices of its tier are higher.
-    shorter = [tier.above_input_tokens for tier in candidate.prices.tiers if tier.above_input_tokens < input_tokens]
-    costs = []
-    for read in (input_tokens, *shorter):
-        rate = rates(candidate.prices, read)
-        costs.append(read * dearest_input(rate) + output_tokens * rate.output_nanousd_per_million)
-    return -(-max(costs) // _MILLION)
+    return most_nanousd(candidate.prices, input_tokens, output_tokens)
 
 
 class Budget:
