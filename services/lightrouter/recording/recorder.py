@@ -42,6 +42,7 @@ _Response = dict[str, Any]
 _NANO: Final = 10**9
 # The most that Policy.boot_tokens allows.
 _MOST_BOOT_TOKENS: Final = 4096
+_LINE_START: Final = b'{"id": "'
 # A choice: with the router's own waits of a second or more, this outlasts a burst of other calls.
 _RETRIES: Final = 8
 
@@ -178,7 +179,10 @@ class Recorded:
         found = self._partial.read_bytes().splitlines(keepends=True)
         # The last line is incomplete if the process was killed while writing.
         if found and not found[-1].endswith(b"\n"):
-            found.pop()
+            begun = found.pop()
+            if not _LINE_START.startswith(begun[: len(_LINE_START)]):
+                message = "is no journal of this command; rename it, or name another file with --out"
+                raise RecordingError(f"{self._partial} {message}")
             os.truncate(self._partial, sum(map(len, found)))
         for number, line in enumerate(found, start=1):
             members = _journal_line(line)
