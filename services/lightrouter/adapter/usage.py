@@ -16,10 +16,15 @@ _TOKENS_PER_CHARACTER: Final = 4
 _OUTPUT_ALLOWANCE: Final = 64
 # The largest max_output_tokens in chat.proto; hidden reasoning without text fits in it.
 _MOST_OUTPUT: Final = 131_072
+# A choice: whole texts have some four characters a token, and pages of rules and white space up to some 20.
+_MOST_CHARACTERS_PER_TOKEN: Final = 32
+# A choice, for a count that is missing: the usual characters of a token.
+_CHARACTERS_PER_TOKEN: Final = 4
 # The names of OpenAI's chat completions, then those of OpenAI's Responses API and Anthropic's API, Gemini's, Vercel's
 # and Bedrock's, and Ollama's.
+_OPENAI_PROMPT: Final = "prompt_tokens"
 _PROMPT: Final = (
-    *("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_token_count"),
+    *(_OPENAI_PROMPT, "input_tokens", "promptTokenCount", "prompt_token_count"),
     *("promptTokens", "inputTokens", "prompt_eval_count"),
 )
 _OUTPUT: Final = (
@@ -31,13 +36,22 @@ _REASONING: Final = (
     *("reasoning_tokens", "thinking_tokens", "thoughts_tokens", "thoughtsTokenCount", "thoughts_token_count"),
     "reasoningTokens",
 )
-_PROMPT_DETAILS: Final = ("prompt_tokens_details", "input_tokens_details")
-_OUTPUT_DETAILS: Final = ("completion_tokens_details", "output_tokens_details")
-# DeepSeek's, Moonshot's and Gemini's names.
-_CACHED: Final = ("prompt_cache_hit_tokens", "cached_tokens", "cachedContentTokenCount", "cached_content_token_count")
-# Anthropic counts the tokens that it reads from its cache, or writes to it, separately from the input.
-_CACHED_BESIDE: Final = "cache_read_input_tokens"
-_WRITTEN_TO_CACHE: Final = "cache_creation_input_tokens"
+_PROMPT_DETAILS: Final = ("prompt_tokens_details", "input_tokens_details", "prompt_token_details", "inputTokenDetails")
+_OUTPUT_DETAILS: Final = ("completion_tokens_details", "output_tokens_details", "outputTokenDetails")
+# OpenAI's name, and those of DeepSeek, Mistral, Gemini and Vercel.
+_CACHED: Final = (
+    *("cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens", "cachedContentTokenCount"),
+    *("cached_content_token_count", "cachedInputTokens", "cacheReadTokens"),
+)
+# Anthropic and Bedrock count the tokens that they read from a cache, or write to it, separately from the input.
+_CACHED_BESIDE: Final = ("cache_read_input_tokens", "cacheReadInputTokens")
+_WRITTEN_TO_CACHE: Final = ("cache_creation_input_tokens", "cacheWriteInputTokens")
+# Names of the same within details: OpenRouter's, LiteLLM's, Alibaba's and Vercel's.
+_WRITTEN_WITHIN: Final = (*_WRITTEN_TO_CACHE, "cache_write_tokens", "cache_creation_tokens", "cacheWriteTokens")
+# Anthropic's counts by the time that the cache keeps them.
+_WRITTEN_BY_TIME: Final = "cache_creation"
+# A choice: no call has a hundredth of it, and a sum of several fits in 64 bits.
+_MOST_COUNT: Final = 10**9
 
 
 class Written(NamedTuple):
@@ -47,20 +61,6 @@ class Written(NamedTuple):
     text: int
     reasoning: int
     max_tokens: int | None
-
-
-class _Output(NamedTuple):
-    """The tokens of an output.
-
-    Attributes:
-        whole: All of them.
-        reasoning: The part that the provider counts as hidden reasoning.
-        agreed: Whether the counts agree with each other.
-    """
-
-    whole: int
-    reasoning: int
-    agreed: bool
 
 
 def merged(before: Mapping[str, object] | None, counts: Mapping[str, object]) -> Mapping[str, object]:
@@ -75,44 +75,55 @@ def merged(before: Mapping[str, object] | None, counts: Mapping[str, object]) ->
         known = result.get(name)
         if isinstance(value, dict) and isinstance(known, dict):
             result[name] = merged(known, value)
-        elif isinstance(value, int) and isinstance(known, int):
-            result[name] = max(value, known)
-        elif value is not None:
-            result[name] = value
+        elif (before_it := tokens(known)) is None:
+            result[name] = known if value is None else value
+        else:
+            result[name] = max(before_it, tokens(value) or 0)
     return result
+
+
+def tokens(value: object) -> int | None:
+    """Returns a number of tokens, also from a whole float or digits in a text; None if it is none."""
+    is_digits = isinstance(value, str) and value.isdecimal() and len(value) <= len(str(_MOST_COUNT))
+    if isinstance(value, str | float) and (is_digits or (isinstance(value, float) and value.is_integer())):
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_COUNT else None
 
 
 def written_tokens(counts: Mapping[str, object] | None) -> int | None:
     """Returns the provider's count of output tokens; None if it gave none."""
-    return _count(counts or {}, _OUTPUT)
+    return _Counts(counts or {}).most(_OUTPUT)
 
 
 def reported(counts: Mapping[str, object] | None, written: Written) -> Usage | None:
     """Returns the provider's count; None if it gave none, or an implausible one.
 
-    If its counts contradict each other, the larger ones count and are marked as estimated.
+    If its counts contradict each other, or one is missing or no number of tokens, those that cost more count, and the
+    usage is marked as estimated.
     """
     if not counts:
         return None
-    prompt, cached = _input(counts)
-    stored = _count(counts, (_WRITTEN_TO_CACHE,), missing=0)
-    if prompt is None or cached is None or stored is None or cached + stored > prompt:
+    said = _Counts(counts)
+    usage = _input(said)
+    output = said.most(_OUTPUT) or 0
+    total = said.most(_TOTAL) or 0
+    if not usage.input_tokens:
+        # What is missing is in the total, or is estimated from the prompt.
+        said.agreed = False
+        usage.input_tokens = total - output if 0 < output < total else written.prompt // _CHARACTERS_PER_TOKEN + 1
+    if usage.cached_input_tokens + usage.cache_write_tokens > usage.input_tokens:
+        # Counted beside the input, against the API's rules.
+        usage.input_tokens += usage.cached_input_tokens + usage.cache_write_tokens
+        said.agreed &= total == usage.input_tokens + output
+    _add_output(usage, said, total - usage.input_tokens if total else None, written)
+    if not _plausible(usage, written):
         return None
-    output = _output(counts, prompt)
-    if output is None or not _plausible(prompt, output, written):
-        return None
-    whole, reasoning, agreed = output
-    if not reasoning and written.reasoning:
+    if not usage.reasoning_tokens and written.reasoning:
         # The provider gave one count for both: they share it in proportion to their characters.
-        reasoning = round(whole * written.reasoning / (written.text + written.reasoning))
-    return Usage(
-        input_tokens=prompt,
-        cached_input_tokens=cached,
-        cache_write_tokens=stored,
-        output_tokens=whole,
-        reasoning_tokens=reasoning,
-        estimated=not agreed,
-    )
+        share = written.reasoning / (written.text + written.reasoning)
+        usage.reasoning_tokens = round(usage.output_tokens * share)
+    usage.estimated = not said.agreed
+    return usage
 
 
 def estimated(messages: Sequence[ChatMessage], prefill: str, text: str, reasoning: str, *, unseen: int = 0) -> Usage:
@@ -157,74 +168,88 @@ def added(one: Usage, other: Usage) -> Usage:
     )
 
 
-def _input(counts: Mapping[str, object]) -> tuple[int | None, int | None]:
-    """Returns the input tokens, and how many of them were cached."""
-    prompt = _count(counts, _PROMPT)
-    cached = _detail(counts, _PROMPT_DETAILS, ("cached_tokens",))
-    if cached == 0:
+class _Counts:
+    """The counts of a reply by their many names."""
+
+    def __init__(self, counts: Mapping[str, object]) -> None:
+        """Reads `counts`."""
+        self._counts = counts
+        self.agreed = True
+        """Whether all that was read are numbers of tokens, and agree with each other."""
+
+    def has(self, name: str) -> bool:
+        """Tells whether a count of this name is more than 0."""
+        return bool(tokens(self._counts.get(name)))
+
+    def most(self, names: Sequence[str], counts: Mapping[str, object] | None = None) -> int | None:
+        """Returns the largest of the counts by these names; None without one."""
+        given = [value for name in names if (value := (counts or self._counts).get(name)) is not None]
+        known = [count for value in given if (count := tokens(value)) is not None]
+        self.agreed &= len(known) == len(given)
+        return max(known, default=None)
+
+    def detail(self, groups: Sequence[str], names: Sequence[str]) -> int:
+        """Returns the largest of the counts by these names within the members `groups`; 0 without one."""
+        found = [details for group in groups if isinstance(details := self._counts.get(group), dict) and details]
+        return max((self.most(names, details) or 0 for details in found), default=0)
+
+    def sum(self, group: str) -> int:
+        """Returns the sum of the counts within a member; 0 without one."""
+        parts = self._counts.get(group)
+        return sum(tokens(value) or 0 for value in parts.values()) if isinstance(parts, dict) else 0
+
+
+def _input(said: _Counts) -> Usage:
+    """Returns the input tokens, and how many of them were read from the provider's cache or written to it."""
+    prompt = said.most(_PROMPT) or 0
+    cached = max(said.detail(_PROMPT_DETAILS, _CACHED), said.most(_CACHED) or 0)
+    beside = said.most(_CACHED_BESIDE) or 0
+    stored = max(said.most(_WRITTEN_TO_CACHE) or 0, said.sum(_WRITTEN_BY_TIME))
+    if said.has(_OPENAI_PROMPT):
         # LiteLLM counts what Anthropic read from its cache in the prompt too.
-        within = (*_CACHED, _CACHED_BESIDE) if "prompt_tokens" in counts else _CACHED
-        cached = _count(counts, within, missing=0)
-    if prompt is not None and "prompt_tokens" not in counts:
-        beside = _count(counts, (_CACHED_BESIDE,), missing=0) or 0
-        prompt += beside + (_count(counts, (_WRITTEN_TO_CACHE,), missing=0) or 0)
-        cached = (cached or 0) + beside
-    return prompt, cached
+        stored = max(stored, said.detail(_PROMPT_DETAILS, _WRITTEN_WITHIN))
+        return Usage(input_tokens=prompt, cached_input_tokens=cached or beside, cache_write_tokens=stored)
+    within = 0 if stored else said.detail(_PROMPT_DETAILS, _WRITTEN_WITHIN)
+    return Usage(
+        input_tokens=prompt + beside + stored if prompt else 0,
+        cached_input_tokens=cached + beside,
+        cache_write_tokens=stored + within,
+    )
 
 
-def _output(counts: Mapping[str, object], prompt: int) -> _Output | None:
-    """Returns the output tokens; None if a count is missing or is no number of tokens.
+def _add_output(usage: Usage, said: _Counts, rest: int | None, written: Written) -> None:
+    """Fills in the output tokens; `rest` is what the total has beside the input, None without a total.
 
     Providers count hidden reasoning in the output (OpenAI), separately (xAI), or only in the total (Gemini). The total
     tells which.
     """
-    visible = _count(counts, _OUTPUT)
-    reasoning = _detail(counts, _OUTPUT_DETAILS, _REASONING)
-    if reasoning == 0:
-        reasoning = _count(counts, _REASONING, missing=0)
-    total = _count(counts, _TOTAL, missing=0)
-    if reasoning is None or total is None:
-        return None
-    rest = total - prompt
+    visible = said.most(_OUTPUT)
+    reasoning = max(said.detail(_OUTPUT_DETAILS, _REASONING), said.most(_REASONING) or 0)
     if visible is None:
-        said = any(counts.get(name) is not None for name in _OUTPUT)
-        return None if said or rest <= 0 else _Output(rest, min(reasoning, rest), agreed=True)
-    if rest > visible:
+        whole = max(rest or 0, 0)
+        hidden = max(min(reasoning, whole), whole - _most_tokens(written))
+        usage.output_tokens, usage.reasoning_tokens = whole, hidden
+    elif rest is not None and rest > visible:
         # Tokens that only the total has were written, but not shown.
-        return _Output(rest, max(rest - visible, min(reasoning, rest)), agreed=reasoning in {0, rest - visible})
-    beside = visible + reasoning if reasoning > visible else visible
-    return _Output(beside, reasoning, agreed=not total or rest == beside)
+        usage.output_tokens, usage.reasoning_tokens = rest, max(rest - visible, min(reasoning, rest))
+        said.agreed &= reasoning in {0, rest - visible}
+    else:
+        usage.output_tokens = visible + reasoning if reasoning > visible else visible
+        usage.reasoning_tokens = reasoning
+        said.agreed &= rest is None or rest == usage.output_tokens
 
 
-def _plausible(prompt: int, output: _Output, written: Written) -> bool:
-    characters = written.text + written.reasoning
-    most_shown = max(
-        characters * _TOKENS_PER_CHARACTER + _OUTPUT_ALLOWANCE,
-        2 * written.max_tokens if written.max_tokens else _MOST_OUTPUT,
-    )
+def _plausible(usage: Usage, written: Written) -> bool:
+    most_shown = max(_most_tokens(written), 2 * written.max_tokens if written.max_tokens else _MOST_OUTPUT)
     most_input = written.prompt * _TOKENS_PER_CHARACTER + _INPUT_ALLOWANCE
-    shown = output.whole - output.reasoning
     return (
-        0 < prompt <= most_input
-        and (output.whole > 0 or not characters)
-        and shown <= most_shown
-        and output.reasoning <= _MOST_OUTPUT
+        usage.input_tokens <= most_input
+        and usage.output_tokens * _MOST_CHARACTERS_PER_TOKEN >= written.text + written.reasoning
+        and usage.output_tokens - usage.reasoning_tokens <= most_shown
+        and usage.reasoning_tokens <= _MOST_OUTPUT
     )
 
 
-def _count(counts: Mapping[str, object], names: Sequence[str], missing: int | None = None) -> int | None:
-    """Returns the first count among `names`, one that is not 0 before others; `missing` if there is none.
-
-    None if it is no number of tokens.
-    """
-    # Gateways add the names of other APIs, with zeros.
-    values = sorted((found for name in names if (found := counts.get(name)) is not None), key=lambda value: not value)
-    if not values:
-        return missing
-    value = values[0]
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _detail(counts: Mapping[str, object], groups: Sequence[str], names: Sequence[str]) -> int | None:
-    details = next((found for group in groups if (found := counts.get(group)) is not None), None)
-    return _count(details, names, missing=0) if isinstance(details, dict) else 0
+def _most_tokens(written: Written) -> int:
+    """Returns the maximum number of tokens of what the reply shows."""
+    return (written.text + written.reasoning) * _TOKENS_PER_CHARACTER + _OUTPUT_ALLOWANCE

@@ -18,22 +18,31 @@ _MOST_CHARACTERS: Final = 20_000
 _MOST_MENDED: Final = 20_000
 _MOST_DOCUMENTS: Final = 64
 _MOST_NESTED: Final = 32
-_OPENING: Final = re.compile(r"[{\[]")
-_BRACKET: Final = re.compile(r'"(?:[^"\\\n]|\\.)*+"|[{}\[\]]')
+_OPENING: Final = re.compile(r"[{\[\uff5b\uff3b]")
+_BRACKET: Final = re.compile(r'"(?:[^"\\\n]|\\.)*+"|[{}\[\]\uff5b\uff5d\uff3b\uff3d]')
+_QUOTES: Final = r"\u2018-\u201e\u00ab\u00bb\u300c-\u300f"
+_BARE: Final = rf"[^\s\"'{_QUOTES}{{}}\[\]\uff5b\uff5d\uff3b\uff3d:\uff1a,\uff0c\u3001;\uff1b=\uff1d/#]"
+# The bound is a choice: each start without an end is searched so far.
+_COMMENT: Final = r"//[^\n]*+|\#[^\n]*+|/\*.{0,200}?\*/"
 _LOOSE: Final = re.compile(
-    r"""(?P<kept>"(?:[^"\\]|\\.)*+")|'(?P<single>(?:[^'\\\n]|\\.)*+)'|[\u2018-\u201e\u00ab](?P<curly>[^\u2018-\u201e\u00ab\u00bb\n]*+)[\u2018-\u201e\u00bb]"""
-    r"""|(?P<dropped>,(?=\s*+[}\]])|//[^\n]*+|\#[^\n]*+|/\*.*?\*/|[\u200b\ufeff]++)"""
+    rf"""(?P<kept>"(?:[^"\\]|\\.)*+")|'(?P<single>(?:[^'\\\n]|\\.)*+)'"""
+    rf"""|[{_QUOTES}](?P<curly>[^{_QUOTES}\n]*+)[{_QUOTES}]"""
+    rf"""|(?P<dropped>[,\uff0c\u3001;\uff1b](?=(?:\s++|{_COMMENT})*+[}}\]\uff5d\uff3d])|{_COMMENT}|[\u200b\ufeff]++)"""
     # Only white space between the end of one value and the start of the next: a comma is missing.
-    r"""|(?P<gap>(?<=[}\]"\d])\s++(?=["{]))|(?P<space>\s++)"""
+    r"""|(?P<gap>(?<=[}\]"\d])\s++(?=["{]))|(?P<space>\s++)|(?P<colon>=>|[=\uff1d\uff1a])|(?P<comma>[\uff0c\u3001;\uff1b])"""
+    r"""|(?P<wide>[\uff5b\uff5d\uff3b\uff3d])"""
     # A number or a bare word extends to the next mark: 8/10, 80 %, 8 out of 10.
-    r"""|(?P<bare>[^\s"'\u2018-\u201e\u00ab\u00bb{}\[\]:,=/#]"""
-    r"""(?:[^\s"'\u2018-\u201e\u00ab\u00bb{}\[\]:,=/#]|/(?![/*])|[^\S\n]++(?=[\w%(/](?![/*])))*+)""",
+    rf"""|(?P<bare>{_BARE}(?:{_BARE}|/(?![/*])|[^\S\n]++(?=[\w%(/](?![/*])))*+)""",
     re.DOTALL,
 )
 _WORDS: Final = {"true", "false", "null", "NaN", "Infinity"}
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _PYTHON: Final = {"True": "true", "False": "false", "None": "null"}
+_WIDE: Final = str.maketrans("\uff5b\uff5d\uff3b\uff3d", "{}[]")
 _CLOSED_BY: Final = {"{": "}", "[": "]"}
+
+LOOK_ALIKE: Final = str.maketrans("авсенкмортхαβεζηικμνορτυχ", "abcehkmoptxabezhikmnoptyx")
+"""The lower-case Latin letters by those of other scripts that look the same, which models confuse."""
 
 
 class RepeatedKeyError(ValueError):
@@ -52,8 +61,8 @@ def objects(text: str) -> Iterator[Json | ValueError]:
     """
     text = text[-_MOST_CHARACTERS:]
     budget = _MOST_MENDED
-    spans, whole = _spans(text)
-    if not whole:
+    spans, opened_at = _spans(text)
+    if opened_at is not None:
         yield BrokenError()
     for begin, end in reversed(spans[-_MOST_DOCUMENTS:]):
         piece = text[begin:end]
@@ -75,14 +84,23 @@ def plain(word: str) -> str:
     return normalized("NFKC", shown).strip(" \t\r\n\"'`*_()[].:").casefold()
 
 
-def _spans(text: str) -> tuple[list[tuple[int, int]], bool]:
-    """Returns the start and end of each text between matching brackets, by their ends, and whether all are closed."""
+def unclosed(text: str) -> str:
+    """Returns the document within which `text` ends; empty if it ends within none."""
+    _, opened_at = _spans(text)
+    return "" if opened_at is None else text[opened_at:]
+
+
+def _spans(text: str) -> tuple[list[tuple[int, int]], int | None]:
+    """Returns the start and end of each text between matching brackets, by their ends.
+
+    The second value is the start of the outermost bracket that is not closed; None if all are.
+    """
     found: list[tuple[int, int]] = []
     opened: list[tuple[str, int]] = []
     position = 0
     # Quotes count only between brackets: prose has inches and apostrophes.
     while match := (_BRACKET if opened else _OPENING).search(text, position):
-        mark, position = match.group(), match.end()
+        mark, position = match.group().translate(_WIDE), match.end()
         if mark in _CLOSED_BY:
             opened.append((mark, match.start()))
         elif mark == _CLOSED_BY[opened[-1][0]]:
@@ -91,7 +109,7 @@ def _spans(text: str) -> tuple[list[tuple[int, int]], bool]:
                 found.append((begin, match.end()))
         elif mark in "}]":
             opened.clear()
-    return found, not opened
+    return found, opened[0][1] if opened else None
 
 
 def _read(text: str) -> Json:
@@ -118,9 +136,10 @@ def _strict(match: re.Match[str]) -> str:
     if (bare := match["bare"]) is not None:
         kept = bare in _WORDS or _NUMBER.fullmatch(bare)
         return bare if kept else _PYTHON.get(bare) or json.dumps(bare)
-    if match["gap"] is not None:
-        return ","
-    return "" if match["space"] is None else " "
+    if (wide := match["wide"]) is not None:
+        return wide.translate(_WIDE)
+    names = {"gap": ",", "comma": ",", "colon": ":", "space": " ", "dropped": ""}
+    return names[match.lastgroup or "dropped"]
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -55,7 +55,7 @@ def train(
     """
     from lightrouter.lab.training.quality import TrainingOptions
     from lightrouter.lab.training.validate import trained
-    from lightrouter.learned.artifact import prepare, save
+    from lightrouter.learned.artifact import FIGURE, prepare, save
     from lightrouter.recording.load import load_labelled
     from lightrouter.recording.prices import load
 
@@ -69,7 +69,7 @@ def train(
         artifact, plot = trained(recordings, options, seed, folds, progress, pattern, listed)
         save(artifact, out)
         if plot:
-            (out / "calibration.png").write_bytes(plot)
+            (out / FIGURE).write_bytes(plot)
     if not artifact.metrics:
         sys.stdout.write("No figures: they need two folds or more, and 50 prompts or more.\n")
     curve = artifact.metrics.get("worths", ())

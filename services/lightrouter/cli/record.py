@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 import grpc
@@ -31,9 +31,6 @@ from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.v1.candidate_pb2 import Candidate
 from lightrouter.v1.router_pb2 import Answer, CompleteRequest, ListCandidatesRequest, Prompt
-
-if TYPE_CHECKING:
-    from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
 
 _EXAMPLES: Final = """\
   lightrouter record prompts.jsonl --out recorded.jsonl.gz
@@ -117,7 +114,9 @@ async def _record(calls: _Calls, access: Access, out: Path, asked: Sequence[Aske
     async with AsyncExitStack() as stack:
         reached = await _started(calls.pool, stack) if calls.pool else access
         stub = await stack.enter_async_context(client.router(reached))
-        candidates = await _candidates(stub, reached, calls.candidates)
+        listed = await stub.ListCandidates(ListCandidatesRequest(), timeout=_LIST_S, metadata=reached.metadata)
+        pool = [status.candidate for status in listed.candidates]
+        candidates = _asked(pool, calls.candidates)
 
         async def ask(prompt: Prompt) -> Answer:
             request = CompleteRequest(prompt=prompt)
@@ -130,7 +129,7 @@ async def _record(calls: _Calls, access: Access, out: Path, asked: Sequence[Aske
         try:
             with Steps("recording") as steps:
                 steps.expect(len(asked) * len(candidates))
-                await recorder.record(asked, candidates, steps.advance)
+                await recorder.record(asked, candidates, steps.advance, pool)
         except ServiceError as error:
             raise client.failure(error, reached) from None
     recorded.save()
@@ -151,13 +150,11 @@ def _entries(path: Path | None) -> dict[str, str]:
     return {name: entry.version for name, entry in file.load(path).entries.items()} if path else {}
 
 
-async def _candidates(stub: RouterServiceAsyncStub, reached: Access, names: Sequence[str] | None) -> list[Candidate]:
-    listed = await stub.ListCandidates(ListCandidatesRequest(), timeout=_LIST_S, metadata=reached.metadata)
-    there = [status.candidate for status in listed.candidates]
+def _asked(pool: Sequence[Candidate], names: Sequence[str] | None) -> list[Candidate]:
     names = names or ()
-    candidates = able(there, names)
+    candidates = able(pool, names)
     if missing := sorted(set(names) - {candidate.name for candidate in candidates}):
-        known = ", ".join(candidate.name for candidate in able(there, ()))
+        known = ", ".join(candidate.name for candidate in able(pool, ()))
         raise CommandError(f"--candidates: {', '.join(missing)} may not answer; these may: {known}", ExitCode.USAGE)
     if not candidates:
         raise CommandError("the pool has no candidate that may answer")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.ledger import cost_nanousd, dearest_input, rates
+from lightrouter.runtime.ledger import most_nanousd
 from lightrouter.v1.candidate_pb2 import Prices
-from lightrouter.v1.chat_pb2 import ChatMessage, Usage
+from lightrouter.v1.chat_pb2 import ChatMessage
 
 # Role and delimiters of a message. A choice: three times the five tokens or so that ChatML takes.
 _TOKENS_PER_MESSAGE: Final = 16
@@ -88,9 +88,4 @@ def worst_case(messages: Iterable[ChatMessage], output_tokens: int, prices: Pric
     adapter adds. If a provider counts more than that, the cost is not bounded.
     """
     read = more_tokens + sum(len(message.content.encode()) + _TOKENS_PER_MESSAGE for message in messages)
-    rate = rates(prices, read)
-    dearest = Prices(
-        input_nanousd_per_million=dearest_input(rate), output_nanousd_per_million=rate.output_nanousd_per_million
-    )
-    usage = Usage(input_tokens=read, output_tokens=output_tokens)
-    return Amount(cost_nanousd(dearest, usage), read + output_tokens)
+    return Amount(most_nanousd(prices, read, output_tokens), read + output_tokens)

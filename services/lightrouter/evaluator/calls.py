@@ -16,7 +16,7 @@ from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
 from lightrouter.runtime.rpc.models import Models
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget, Prices
-from lightrouter.v1.chat_pb2 import ChatMessage, Sampling
+from lightrouter.v1.chat_pb2 import FINISH_REASON_CONTENT_FILTER, ChatMessage, Sampling
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import Stage
 
@@ -177,6 +177,9 @@ class CallRunner:
             error = failed
         else:
             spent = self._spent(call, response)
+            if response.result.finish_reason == FINISH_REASON_CONTENT_FILTER and call.failed is not None:
+                # What a filter has left over is no answer.
+                return CallResult(spent, call.failed, failure=f"a filter withheld the text of {call.subject.name}")
             return CallResult(spent, call.score(response.text)) if call.score else CallResult(spent, text=response.text)
         _log.info("%s failed on a validation prompt: %s", call.subject.name, error.message)
         # The cost of a call without an answer is unknown, so it counts as the highest possible one.

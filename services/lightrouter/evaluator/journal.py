@@ -17,6 +17,7 @@ import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,7 +89,7 @@ class Journal:
             """Whether the evaluation continues one of an earlier process."""
             if self.resumed:
                 self._replay(lines)
-            elif lines:
+            else:
                 _keep(path, lines)
             self._file = self._opened({**head, "versions": dict(versions), "begin": begin}, size)
             if self.resumed:
@@ -172,7 +173,9 @@ class Journal:
                     self.forget([key])
                 spent = Amount(line["nanousd"], line["tokens"])
                 passing = line.get("passing", False)
-                self.done[key] = CallResult(spent, line["score"], line.get("text"), line.get("failure", ""), passing)
+                self.done[key] = CallResult(
+                    spent, line.get("score"), line.get("text"), line.get("failure", ""), passing
+                )
             elif (leg := line.get("goes_on")) is not None:
                 self._lose(running)
                 self._turn(leg["versions"], leg["begin"], paused=leg[_PAUSED])
@@ -208,19 +211,32 @@ def _prefix(key: str) -> str:
 
 
 def _keep(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Keeps an unfinished journal with paid calls beside the new one."""
+    """Keeps a file beside the new journal: an unfinished one with paid calls, or one that is no journal at all."""
+    if not lines or "plan" not in lines[0]:
+        if path.exists() and path.stat().st_size:
+            _log.warning("%s is no journal of an evaluation; it is kept in %s", path, _copied(path))
+        return
     bought = sum("done" in line for line in lines)
     if not bought or "end" in lines[-1]:
         return
-    kept = path.with_name(f"{path.name}.before")
-    kept.write_bytes(path.read_bytes())
     _log.warning(
         "%s holds an evaluation that has not ended, of another validation set, seed or token limit, or of an earlier "
         "release; it is started anew, and the %d calls that it had paid for are kept in %s",
         path,
         bought,
-        kept,
+        _copied(path),
     )
+
+
+def _copied(path: Path) -> Path:
+    """Copies a file to a new name beside it."""
+    copy = path.with_name(f"{path.name}.before")
+    for number in count(2):
+        if not copy.exists():
+            break
+        copy = path.with_name(f"{path.name}.before{number}")
+    copy.write_bytes(path.read_bytes())
+    return copy
 
 
 def _line(value: Mapping[str, Any]) -> bytes:
@@ -238,11 +254,30 @@ def _lines(path: Path) -> tuple[list[dict[str, Any]], int]:
     for line in data[: data.rfind(b"\n") + 1].splitlines(keepends=True):
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
-        if not isinstance(value, dict):
+        if not _is_line(value):
             # After a power loss the end may be garbage; the lines before it are complete.
             break
         found.append(value)
         size += len(line)
     return found, size
+
+
+def _is_line(value: object) -> bool:
+    """Tells whether a line has what `Journal` reads of it."""
+    if not isinstance(value, dict):
+        return False
+    if "reserve" in value or "done" in value:
+        key, score = value.get("reserve", value.get("done")), value.get("score")
+        amounts = (value.get("nanousd"), value.get("tokens"))
+        return (
+            isinstance(key, str)
+            and all(isinstance(amount, int) and amount >= 0 for amount in amounts)
+            and (score is None or (isinstance(score, int | float) and 0 <= score <= 1))
+        )
+    leg = value.get("goes_on")
+    if leg is None:
+        return True
+    kinds = {"versions": dict, "begin": dict, _PAUSED: bool}
+    return isinstance(leg, dict) and all(isinstance(leg.get(name), kind) for name, kind in kinds.items())

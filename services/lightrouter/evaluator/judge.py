@@ -6,7 +6,7 @@ import re
 from random import Random
 from typing import Final
 
-from lightrouter.answers.lenient import Json, objects, plain
+from lightrouter.answers.lenient import LOOK_ALIKE, Json, objects, plain, unclosed
 from lightrouter.answers.untrusted import clipped, delimited, nonce_for
 from lightrouter.runtime import enums
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
@@ -34,14 +34,18 @@ Reply with one JSON object and nothing else: {{"better": "A"}}, {{"better": "B"}
 neither is better."""
 _AGAIN: Final = '\n\nYour last reply could not be read. Reply with the JSON object alone, like {"better": "A"}.'
 _WORDS: Final = r"(?:better|winner|best|verdict|preferred|preference|choice)(?:[\s_-]*answer)?"
-_SAYS: Final = re.compile(_WORDS)
+_SAYS: Final = re.compile(rf"(?:the\s+)?{_WORDS}")
+_SPEAKS: Final = re.compile(_WORDS)
 # "a", "answer a", "the better answer is a", "verdict: a", "a is better".
 _LETTER: Final = re.compile(
-    rf"(?:(?:the|my)\s+)?(?:{_WORDS}(?:\s+is)?[\s:=*\"'-]+)?(?:the\s+)?"
+    rf"(?:(?:the|my|i)\s+)?(?:(?:{_WORDS}|choose|prefer|pick)(?:\s+is)?[\s:=*\"'-]+)?(?:the\s+)?"
     r"(?:(?:answer|response|candidate|option|assistant)[\s_:-]*)?(?P<letter>[ab])"
-    r"(?:\s*\([^()]*|\s+is\s+(?:the\s+)?(?:better|best|winner)(?:\s+(?:one|answer))?)?"
+    r"(?:\s*\([^()]*|\s+wins|\s+is\s+(?:the\s+)?(?:better|best|winner)(?:\s+(?:one|answer))?)?"
 )
-_TIES: Final = frozenset({"tie", "tied", "draw", "equal", "same", "both", "neither", "none"})
+_TIE: Final = re.compile(
+    r"(?:it'?s\s+|it\s+is\s+)?(?:an?\s+)?(?:tied?|draw)|(?:both\s+(?:are\s+)?)?equal(?:ly\s+good)?"
+    r"|same|both|neither|none|no\s+difference"
+)
 
 
 def messages(
@@ -78,7 +82,10 @@ def read(reply: str, order: int) -> float | None:
     """
     candidate, reference = ("a", "b") if order == 0 else ("b", "a")
     scores = {candidate: 1.0, reference: 0.0, "tie": 0.5}
-    for document in objects(reply):
+    if _SPEAKS.search(begun := unclosed(reply).casefold()):
+        # It ends within a verdict: those before it no longer count.
+        reply = begun
+    for document in objects(reply.replace('\\"', '"') if '{\\"' in reply else reply):
         if isinstance(document, dict) and (said := _said(document)) is not None:
             return scores.get(said)
     return scores.get(_letter(reply) or "")
@@ -98,8 +105,8 @@ def _said(document: Json) -> str | None:
 
 
 def _letter(text: str) -> str | None:
-    word = plain(text)
-    if word in _TIES:
+    word = plain(text).rstrip("!").translate(LOOK_ALIKE)
+    if _TIE.fullmatch(word):
         return "tie"
     match = _LETTER.fullmatch(word)
     return match["letter"] if match else None

@@ -37,6 +37,8 @@ _TREES: Final = "trees.json"
 _OUTCOMES: Final = "outcomes.json.gz"
 _GAINS: Final = "gains.json"
 _GAIN_TREES: Final = ("first", "later", "length")
+FIGURE: Final = "calibration.png"
+"""Name of the plot beside its files."""
 FILES: Final = (MANIFEST, _TREES, _OUTCOMES, _GAINS)
 """Names of all its files; an artifact without trained gains has no file of them."""
 # Maximum bytes of a file, packed and unpacked: a larger one would exhaust the memory.
@@ -110,11 +112,13 @@ def prepare(folder: Path) -> None:
     """Creates the folder for an artifact, before minutes of training.
 
     Raises:
-        ArtifactError: The folder has another program's manifest, which would be lost.
+        ArtifactError: The folder has another program's files, which would be lost.
         OSError: It cannot be made.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / MANIFEST).exists():
+        if strange := next((name for name in (_TREES, _OUTCOMES, _GAINS, FIGURE) if (folder / name).exists()), None):
+            raise ArtifactError(f"{folder / strange} is not an artifact's and would be lost; name another folder")
         return
     try:
         manifest = _parsed(_read(folder / MANIFEST), MANIFEST)

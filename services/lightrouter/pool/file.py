@@ -98,6 +98,8 @@ def _contradictions(content: PoolDocument) -> Iterator[tuple[document.Path, str]
         if entry.name in names:
             yield ("candidates", position, "name"), f"is taken: another candidate is named {entry.name} already"
         names.add(entry.name)
+        for place, message in entry.prices.contradictions():
+            yield ("candidates", position, "prices", *place), message
     for role in ("judge", "synthesizer"):
         name = getattr(content, role)
         if name is not None and name not in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
@@ -34,10 +35,20 @@ class Rates(Section):
 
 
 class TierPrices(Rates):
-    """The prices of a call whose prompt is longer than a limit; they hold for all of its tokens."""
+    """The prices of a call whose prompt is longer than a limit; they hold for all of its tokens.
+
+    Prices that are left out are those of shorter prompts.
+    """
 
     above: Annotated[int, Field(ge=1, le=2**40)]
     """The most tokens of a prompt that still has the lower prices."""
+
+    def completed_by(self, shorter: Rates) -> TierPrices:
+        """Returns these prices, and those of shorter prompts for what they leave out."""
+        # The prices of cached tokens go with the price of input.
+        given = {"cached_input", "cache_write"} if "input" in self.model_fields_set else set()
+        left_out = Rates.model_fields.keys() - self.model_fields_set - given
+        return self.model_copy(update={name: getattr(shorter, name) for name in left_out})
 
 
 class PriceList(Rates):
@@ -46,10 +57,18 @@ class PriceList(Rates):
     tiers: Annotated[tuple[TierPrices, ...], Field(max_length=8, strict=False)] = ()
     """Prices of long prompts. Default: none, these prices hold for all."""
 
+    def contradictions(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Yields what cannot be meant: the place within these prices, and a sentence."""
+        limits = [tier.above for tier in self.tiers]
+        for position, limit in enumerate(limits):
+            if limit in limits[:position]:
+                yield ("tiers", position, "above"), "is the limit of another tier already"
+
     def to_proto(self) -> candidate_pb2.Prices:
         """Returns these prices as a message."""
-        tiers = [
-            candidate_pb2.PromptTier(above_input_tokens=tier.above, **tier.members())
-            for tier in sorted(self.tiers, key=lambda tier: tier.above)
-        ]
+        tiers: list[candidate_pb2.PromptTier] = []
+        shorter: Rates = self
+        for tier in sorted(self.tiers, key=lambda tier: tier.above):
+            shorter = tier.completed_by(shorter)
+            tiers.append(candidate_pb2.PromptTier(above_input_tokens=tier.above, **shorter.members()))
         return candidate_pb2.Prices(**self.members(), tiers=tiers)

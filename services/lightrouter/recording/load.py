@@ -37,12 +37,13 @@ _TOKENS_PER_MESSAGE: Final = 4
 _Tokens = Annotated[int, Field(ge=0, lt=2**31)]
 _Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Content = Annotated[str, Field(min_length=1)]
-_Name = Annotated[str, Field(min_length=1)]
+# The longest name of a model that a pool takes.
+_Name = Annotated[str, Field(min_length=1, max_length=512)]
 
 
 def _text(value: object) -> object:
     """Returns a label as text: a number in JSON's form, the first of several right answers."""
-    if isinstance(value, list) and value:
+    if isinstance(value, list) and value and value[0] is not None:
         value = value[0]
     return json.dumps(value) if isinstance(value, int | float) else value
 
@@ -189,8 +190,9 @@ def _lines(path: Path, kind: type[_AnyLine]) -> Iterator[_AnyLine]:
 def _fault(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     kind, loc = first["type"], first["loc"]
-    if kind == "string_too_short" and loc[-1:] == ("[key]",):
-        return "responses: the name of a model must not be empty"
+    if loc[-1:] == ("[key]",):
+        must = "not be empty" if kind == "string_too_short" else "have at most 512 characters"
+        return f"responses: the name of a model must {must}"
     message = faults.sentence(first, lambda _: ())
     if kind == "json_invalid":
         message = f"is not valid JSON: {first['ctx']['error']}"

@@ -42,6 +42,7 @@ _Response = dict[str, Any]
 _NANO: Final = 10**9
 # The most that Policy.boot_tokens allows.
 _MOST_BOOT_TOKENS: Final = 4096
+_LINE_START: Final = b'{"id": "'
 # A choice: with the router's own waits of a second or more, this outlasts a burst of other calls.
 _RETRIES: Final = 8
 
@@ -178,7 +179,10 @@ class Recorded:
         found = self._partial.read_bytes().splitlines(keepends=True)
         # The last line is incomplete if the process was killed while writing.
         if found and not found[-1].endswith(b"\n"):
-            found.pop()
+            begun = found.pop()
+            if not _LINE_START.startswith(begun[: len(_LINE_START)]):
+                message = "is no journal of this command; rename it, or name another file with --out"
+                raise RecordingError(f"{self._partial} {message}")
             os.truncate(self._partial, sum(map(len, found)))
         for number, line in enumerate(found, start=1):
             members = _journal_line(line)
@@ -230,6 +234,8 @@ def _journal_line(line: bytes) -> Mapping[str, Any] | None:
 def origin_of(candidate: Candidate, max_output_tokens: int, entry: str = "") -> Origin:
     """Returns the origin of a candidate's responses; `entry` identifies its entry in the pool file."""
     prices = candidate.prices
+    # Recordings of earlier releases have the first three.
+    more = [prices.cache_write_nanousd_per_million, *(tier.SerializeToString().hex() for tier in prices.tiers)]
     origin: dict[str, object] = {
         "provider": candidate.provider,
         "model": candidate.model,
@@ -237,6 +243,7 @@ def origin_of(candidate: Candidate, max_output_tokens: int, entry: str = "") -> 
             prices.input_nanousd_per_million,
             prices.cached_input_nanousd_per_million,
             prices.output_nanousd_per_million,
+            *(more if any(more) else ()),
         ],
         "max_output_tokens": max_output_tokens,
     }
@@ -244,9 +251,18 @@ def origin_of(candidate: Candidate, max_output_tokens: int, entry: str = "") -> 
 
 
 def recorded_names(candidates: Sequence[Candidate]) -> dict[str, str]:
-    """Returns the recorded name of each candidate: its model's name, or its own if others have the same model."""
+    """Returns the recorded name of each candidate of a pool.
+
+    It is its model's name, or its own if other candidates have the same model, or that name.
+    """
     models = Counter(candidate.model for candidate in candidates)
-    return {each.name: each.model if each.model and models[each.model] == 1 else each.name for each in candidates}
+    names = {candidate.name for candidate in candidates}
+    return {
+        each.name: each.model
+        if each.model and models[each.model] == 1 and each.model not in names - {each.name}
+        else each.name
+        for each in candidates
+    }
 
 
 def able(candidates: Iterable[Candidate], wanted: Sequence[str]) -> list[Candidate]:
@@ -279,14 +295,23 @@ class Recorder:
         self._most = max_output_tokens
         self._entries = entries or {}
 
-    async def record(self, wanted: Sequence[Asked], candidates: Sequence[Candidate], done: Callable[[], None]) -> None:
+    async def record(
+        self,
+        wanted: Sequence[Asked],
+        candidates: Sequence[Candidate],
+        done: Callable[[], None],
+        pool: Sequence[Candidate] = (),
+    ) -> None:
         """Records what is missing; calls `done` after each response that is recorded or failed.
+
+        `pool` has all candidates, so that a response is recorded by the same name whichever of them are asked; default:
+        `candidates`.
 
         Raises:
             ServiceError: The router cannot be reached.
             OtherRecordingError: Recorded responses have another origin; no call was made.
         """
-        names = recorded_names(candidates)
+        names = recorded_names(pool or candidates)
         for candidate in candidates:
             self._recorded.check(names[candidate.name], partial(self._origin, candidate))
         try:

@@ -12,12 +12,11 @@ from typing import NamedTuple
 
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.runtime.errors import invalid
-from lightrouter.runtime.ledger import dearest_input, rates
+from lightrouter.runtime.ledger import most_nanousd
 from lightrouter.runtime.tokens import estimate_tokens, most_of_estimated, most_tokens
 from lightrouter.v1.candidate_pb2 import Candidate
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_COST_CEILING_TOO_LOW
 
-_MILLION = 1_000_000
 # Tokens around one more message of a conversation: the delimiters of chat templates are shorter; the bound is a choice.
 _MAX_TOKENS_PER_TURN = 16
 # Bounds, at one token per byte, of the instructions around the texts that a judge or a synthesizer reads. The tests of
@@ -45,9 +44,8 @@ class Grant(NamedTuple):
 
 
 def price(candidate: Candidate, input_tokens: int, output_tokens: int) -> int:
-    """Returns the highest cost of a call with these tokens, in nano-dollars, rounded up."""
-    rate = rates(candidate.prices, input_tokens)
-    return -(-(input_tokens * dearest_input(rate) + output_tokens * rate.output_nanousd_per_million) // _MILLION)
+    """Returns the highest cost of a call with up to these tokens, in nano-dollars, rounded up."""
+    return most_nanousd(candidate.prices, input_tokens, output_tokens)
 
 
 class Budget:
@@ -175,11 +173,11 @@ class Budget:
 
     def _completion_cost(self, boot: BootResult, whole: int) -> int:
         """Returns the highest cost of bringing a draft to `whole` tokens."""
-        if boot.is_open:
-            # The call goes on: nothing is read again.
-            return self._price(boot.candidate, 0, whole - boot.used_tokens)
         # The provider reads again the tokens that it has counted at the boot.
         read = boot.input_tokens or self._max_read(boot.candidate)
+        if boot.is_open:
+            # The call goes on: nothing is read again, but what was read tells the price of what is written.
+            return self._price(boot.candidate, read, whole - boot.used_tokens) - self._price(boot.candidate, read, 0)
         return self._finish_cost(boot.candidate, read, boot.used_tokens, whole)
 
     def choose(

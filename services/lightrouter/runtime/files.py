@@ -102,11 +102,13 @@ class WatchedFiles(Generic[Content]):
 def replace(path: Path, data: bytes) -> None:
     """Writes `data` to `path`, whole or not at all; the data is on the disk when the call returns.
 
-    The file keeps its mode; a new file is readable by all.
+    The file keeps its mode; a new file is readable by all. A symbolic link stays one: the file that it leads to is
+    written.
 
     Raises:
         OSError: The file cannot be written; it is as it was.
     """
+    path = Path(os.path.realpath(path))
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -58,14 +58,19 @@ def rates(prices: Prices, input_tokens: int) -> Prices | PromptTier:
     return max(exceeded, key=lambda tier: tier.above_input_tokens) if exceeded else prices
 
 
-def dearest_input(rate: Prices | PromptTier) -> int:
-    """Returns the highest price of a million input tokens, in nano-dollars: fresh, cached, or put into the cache.
-
-    A provider may charge more for cached tokens than for fresh ones.
-    """
-    return max(
-        rate.input_nanousd_per_million, rate.cached_input_nanousd_per_million, rate.cache_write_nanousd_per_million
-    )
+def most_nanousd(prices: Prices, input_tokens: int, output_tokens: int) -> int:
+    """Returns the highest cost of a call with up to these tokens, in nano-dollars, rounded up."""
+    # A shorter prompt costs more if the prices of its tier are higher.
+    shorter = [tier.above_input_tokens for tier in prices.tiers if tier.above_input_tokens < input_tokens]
+    costs = []
+    for read in (input_tokens, *shorter):
+        rate = rates(prices, read)
+        # A provider may charge more for cached tokens than for fresh ones.
+        dearest = max(
+            rate.input_nanousd_per_million, rate.cached_input_nanousd_per_million, rate.cache_write_nanousd_per_million
+        )
+        costs.append(read * dearest + output_tokens * rate.output_nanousd_per_million)
+    return -(-max(costs) // _MILLION)
 
 
 def cost_nanousd(prices: Prices, usage: Usage) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from lightrouter.answers.lenient import Json, RepeatedKeyError, objects, plain
+from lightrouter.answers.lenient import LOOK_ALIKE, Json, RepeatedKeyError, objects, plain, unclosed
 from lightrouter.runtime.text import normalized
 from lightrouter.selector.prompts import MOST_POINTS
 
@@ -17,19 +18,25 @@ _SCALES: Final = ("consistency", "correctness")
 # Keys under which an item of a list names the letter of its answer.
 _LETTER_KEYS: Final = ("answer", "letter", "label", "id", "name", "candidate")
 _LABEL: Final = re.compile(
-    r"(?:(?:partial\s+)?(?:answer|candidate|response|option|assistant|draft|partial|model)[\s_:#-]*)?"
-    r"\(?([a-z]{1,3})\)?(?:\s*\(.*)?"
+    r"(?:the\s+)?(?:(?:partial\s+)?(?:answer|candidate|response|option|assistant|draft|partial|model)[\s_:#-]*)?"
+    r"[(<]?([^\W\d_]{1,3})[)>]?(?:\s*\(.*)?"
 )
 # "consistency", "Consistency (0-10)", "correctness_score", "correct".
 _SCALE: Final = re.compile(
     r"(consisten|correct)(?:cy|t|ness)?(?:[\s_-]*(?:score|points|rating))?(?:\s*\(.*|\s*/\s*10)?"
 )
+# "A_consistency", "Answer A: correctness".
+_LETTER_AND_SCALE: Final = re.compile(r"(.{1,40}?)[\s_.:/-]+((?:consisten|correct)[^\s_.:/-]*(?:[\s_-]*score)?)")
+# The start of a verdict without its outer braces.
+_KEY: Final = re.compile(r"""["']?\w[\w ]{0,20}["']?\s*:\s*\{""")
 # Keys under which an object in place of a number holds the score.
 _POINT_KEYS: Final = ("score", "points", "value", "rating")
-# "8", "+8", "08", "8.5", "8,5", ".5", "8/10", "8 out of 10", "80 %", "8 points", "8 (good)".
+# "8", "+8", "~8", "08", "8.5", "8,5", ".5", "8/10", "8 out of 10", "80 %", "8 points", "8 (good)", "8 - good".
 _SCORE: Final = re.compile(
-    r"\+?(?P<number>\d{1,6}(?:[.,]\d{0,9})?|\.\d{1,9})\s*"
-    r"(?:(?:/|out of|of)\s*(?P<most>\d{1,6})|(?P<percent>%|percent)|points?|pts?\.?)?(?:\s*\([^\d()]*\))?"
+    r"(?:(?:score|points|rating)\s*[:=]\s*)?[+~\u2248]?"
+    r"(?P<number>\d{1,6}(?:\.\d{0,9}|,(?!\d{3}(?!\d))\d{0,9})?|\.\d{1,9})\s*"
+    r"(?:(?:/|out of|of)\s*(?P<most>\d{1,6})|(?P<percent>%|percent)|points?|pts?\.?|stars?)?"
+    r"(?:\s*\([^\d()]*\)|\s*[:;,.\u2013\u2014-]\s[^\d]*)?"
 )
 
 
@@ -44,6 +51,10 @@ class UnreadableError(Exception):
     """A reply is no verdict; the text says why in a few words and quotes nothing of the reply."""
 
 
+class IncompleteError(UnreadableError):
+    """A document lacks the points of some answers."""
+
+
 def parse(reply: str, labels: Sequence[str]) -> dict[str, Points]:
     """Returns the points by label from the last JSON document of a reply that is a complete verdict.
 
@@ -54,19 +65,44 @@ def parse(reply: str, labels: Sequence[str]) -> dict[str, Points]:
     Raises:
         UnreadableError: There is no such document.
     """
+    fault: UnreadableError | None = None
+    for text in _readings(reply):
+        try:
+            return _last_verdict(text, labels)
+        except UnreadableError as error:
+            fault = fault or error
+    raise fault or UnreadableError("it is empty")
+
+
+def _readings(reply: str) -> Iterator[str]:
+    """Yields a reply as it is, then as text that was escaped once more, and with the braces that it lacks."""
+    text = _unwrapped(reply)
+    if _SCALES[0] in (begun := unclosed(text)).casefold():
+        # It ends within a verdict: those before it no longer count.
+        text = begun
+    yield text
+    if '\\"' in text:
+        yield text.replace('\\"', '"')
+    if "&quot;" in text:
+        yield html.unescape(text)
+    if _KEY.match(bare := text.strip("` \t\r\n")):
+        yield f"{{{bare}}}"
+
+
+def _last_verdict(text: str, labels: Sequence[str]) -> dict[str, Points]:
     faults: list[UnreadableError] = []
-    read: list[Json] = []
-    for document in objects(_unwrapped(reply)):
+    parts: list[Json] = []
+    for document in objects(text):
         try:
             return _verdict(document, labels)
         except UnreadableError as error:
             faults.append(error)
-        if not isinstance(document, ValueError):
-            read.append(document)
-    if len(read) == len(faults):
+            if isinstance(error, IncompleteError) and not isinstance(document, ValueError):
+                parts.append(document)
+    if len(parts) == len(faults):
         # One object for each answer: together they are one verdict.
         with suppress(UnreadableError):
-            return _verdict(read, labels)
+            return _verdict(parts, labels)
     if faults:
         # The last outermost document is the verdict: judges reason before it.
         raise faults[0]
@@ -95,11 +131,11 @@ def _verdict(document: Json | ValueError, labels: Sequence[str]) -> dict[str, Po
             if label in found:
                 raise UnreadableError("a key is repeated")
             found[label] = value
-        elif len(label) == 1 and isinstance(value, dict):
+        elif len(label) == 1 and isinstance(value, dict | list):
             # A judge that scores an answer that does not exist may have changed the letters of the others too.
             raise UnreadableError("it has keys that are no answer's letter")
     if missing := [label for label in labels if label not in found]:
-        raise UnreadableError(f"it lacks {', '.join(missing)}")
+        raise IncompleteError(f"it lacks {', '.join(missing)}")
     return {label: _points(label, found[label]) for label in labels}
 
 
@@ -118,7 +154,17 @@ def _opinions(document: Json) -> Iterator[tuple[str, Json]]:
 
 
 def _by_letter(document: dict[str, Json]) -> dict[str, Json]:
-    """Returns the points by letter, also if the scales are the outer keys."""
+    """Returns the points by letter, also if the scales are the outer keys, or letter and scale are one key."""
+    flat = {key: match for key in document if (match := _LETTER_AND_SCALE.fullmatch(plain(key)))}
+    if flat:
+        parted: dict[str, Json] = {key: value for key, value in document.items() if key not in flat}
+        points: dict[str, dict[str, Json]] = {}
+        for key, match in flat.items():
+            letter, scale = match.groups()
+            if letter in parted or scale in points.setdefault(letter, {}):
+                raise UnreadableError("a key is repeated")
+            points[letter][scale] = document[key]
+        return {**parted, **points}
     scales = [value for key, value in document.items() if _SCALE.fullmatch(plain(key))]
     if len(scales) != len(_SCALES) or not all(isinstance(value, dict) for value in scales):
         return document
@@ -134,7 +180,7 @@ def _by_letter(document: dict[str, Json]) -> dict[str, Json]:
 def _label(key: str) -> str | None:
     """Returns the letter of a key like `A`, `a`, `(A)` or `Answer A`; None if it has none."""
     match = _LABEL.fullmatch(plain(key))
-    return match[1].upper() if match else None
+    return match[1].translate(LOOK_ALIKE).upper() if match else None
 
 
 def _points(label: str, value: Json) -> Points:
@@ -142,6 +188,10 @@ def _points(label: str, value: Json) -> Points:
         value = next((each for each in objects(value) if not isinstance(each, ValueError)), value)
     if not isinstance(value, dict):
         raise UnreadableError(f"the value of {label} is no object")
+    inner = [each for each in value.values() if isinstance(each, dict)]
+    if len(inner) == 1 and not any(_SCALE.fullmatch(plain(key)) for key in value):
+        # The points stand one level deeper, such as in `scores`.
+        (value,) = inner
     return Points(*(_share(label, _said(value, scale), scale) for scale in _SCALES))
 
 

@@ -24,6 +24,13 @@ from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1 import error_reason_pb2 as reasons
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget
+from lightrouter.v1.chat_pb2 import (
+    FINISH_REASON_CONTENT_FILTER,
+    FINISH_REASON_LENGTH,
+    FINISH_REASON_STOP,
+    FINISH_REASON_UNKNOWN,
+    FinishReason,
+)
 from tests.unit.evaluator.evaluation_support import Evaluations
 from tests.unit.evaluator.fakes import FakeModels, pool_text, prompts, settings
 
@@ -104,6 +111,32 @@ async def test_a_candidate_that_refuses_every_prompt_scores_0(pool: Evaluations,
     report = await pool.run(Failing(REFUSED, lambda *_: True), settings(tmp_path, ITEMS))
     assert report.outcome.scores["flaky"].tally.total == 0
     assert pool.held()["flaky"] is State.EVICTED
+
+
+@pytest.mark.parametrize(
+    ("finish", "failed"),
+    [
+        (FINISH_REASON_CONTENT_FILTER, True),
+        # What a caller gets of these is scored.
+        (FINISH_REASON_LENGTH, False),
+        (FINISH_REASON_UNKNOWN, False),
+        (FINISH_REASON_STOP, False),
+    ],
+)
+async def test_a_text_that_a_filter_has_cut_is_a_failure(
+    pool: Evaluations, tmp_path: Path, finish: FinishReason.ValueType, failed: bool
+) -> None:
+    class Filtering(FakeModels):
+        async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
+            response = await super().generate(target, generation, deadline)
+            if target.candidate == "flaky":
+                response.result.finish_reason = finish
+            return response
+
+    report = await pool.run(Filtering(QUALITY), settings(tmp_path, ITEMS[:40]))
+    scores = report.outcome.scores["flaky"]
+    assert (scores.failed == scores.tally.seen, scores.tally.mean) == ((True, 0.0) if failed else (False, 1.0))
+    assert scores.failure == ("a filter withheld the text of flaky" if failed else "")
 
 
 async def test_a_candidate_that_is_down_from_the_start_keeps_its_state(pool: Evaluations, tmp_path: Path) -> None:

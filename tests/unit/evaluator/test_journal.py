@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,29 @@ def bought(path: Path, key: str) -> None:
     journal.close()
 
 
-@pytest.mark.parametrize("damage", [b'{"done":"two","sco', b"\0\0\0\n", b"[1]\n", b"\xff\xfe\n"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b'{"done":"two","sco',
+        b"\0\0\0\n",
+        b"[1]\n",
+        b"\xff\xfe\n",
+        b"\n",
+        b"[" * 100_000 + b"\n",
+        b'{"a":' * 100_000 + b"\n",
+        b'{"done":"lost"}\n',
+        b'{"done":"lost","nanousd":null,"tokens":1,"score":1}\n',
+        b'{"done":"lost","nanousd":-100,"tokens":1,"score":1}\n',
+        b'{"done":"lost","nanousd":1,"tokens":1,"score":"1"}\n',
+        b'{"done":"lost","nanousd":1,"tokens":1,"score":7}\n',
+        b'{"done":"lost","nanousd":1,"tokens":1,"score":NaN}\n',
+        b'{"done":"lost","nanousd":' + b"9" * 5000 + b',"tokens":1,"score":1}\n',
+        b'{"reserve":5}\n',
+        b'{"reserve":"lost","nanousd":"5","tokens":1}\n',
+        b'{"goes_on":3}\n',
+        b'{"goes_on":{}}\n',
+    ],
+)
 def test_damage_costs_what_came_after_it_and_nothing_that_follows(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "journal.jsonl"
     bought(path, "one")
@@ -42,6 +65,34 @@ def test_a_file_of_something_else_is_begun_anew(tmp_path: Path) -> None:
     path.write_bytes(b"[]\n{}\n")
     bought(path, "one")
     assert set(opened(path).done) == {"one"}
+    # It may be the user's own.
+    assert (tmp_path / "journal.jsonl.before").read_bytes() == b"[]\n{}\n"
+
+
+@pytest.mark.parametrize(
+    ("edit", "goes_on"),
+    [
+        (lambda data: data.replace(b"\n", b"\r\n"), True),
+        (lambda data: b"\xef\xbb\xbf" + data, True),
+        (lambda data: data.rstrip(b"\n") + b"\n\n\n", True),
+        (lambda data: data.decode().encode("utf-16"), False),
+        (gzip.compress, False),
+        (lambda data: data[10:], False),
+    ],
+)
+def test_a_journal_that_was_edited_goes_on_or_is_kept(
+    tmp_path: Path, edit: Callable[[bytes], bytes], goes_on: bool
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    bought(path, "one")
+    edited = edit(path.read_bytes())
+    path.write_bytes(edited)
+    journal = opened(path)
+    journal.close()
+    assert set(journal.done) == ({"one"} if goes_on else set())
+    kept = tmp_path / "journal.jsonl.before"
+    assert kept.exists() is not goes_on
+    assert goes_on or kept.read_bytes() == edited
 
 
 def filled(path: Path) -> Journal:
@@ -123,6 +174,16 @@ def test_paid_work_of_another_plan_is_kept_and_said(
     assert not journal.done
     assert (tmp_path / "journal.jsonl.before").read_bytes() == before
     assert "the 3 calls that it had paid for are kept" in caplog.text
+
+
+def test_paid_work_is_kept_beside_what_was_kept_before(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    (tmp_path / "journal.jsonl.before").write_text("a file of the user's own")
+    filled(path).close()
+    before = path.read_bytes()
+    opened(path, SAME, told="y").close()
+    assert (tmp_path / "journal.jsonl.before").read_text() == "a file of the user's own"
+    assert (tmp_path / "journal.jsonl.before2").read_bytes() == before
 
 
 def test_one_that_has_ended_is_replaced_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -171,6 +171,28 @@ def test_a_recorded_cost_of_a_model_without_price_is_shared_by_tokens(tmp_path: 
     assert booked.cost_usd[0] == pytest.approx(0.75)
 
 
+@pytest.mark.parametrize(
+    ("costs", "costed"),
+    [
+        ({}, []),
+        ({"a": 0.0, "b": 0.0}, []),
+        ({"b": 0}, []),
+        ({"a": 0.0, "b": 0.5}, ["a", "b"]),
+        ({"a": 0.5}, ["a"]),
+    ],
+)
+def test_costs_of_a_pool_without_prices_are_unknown_and_not_zero(
+    tmp_path: Path, costs: dict[str, float], costed: list[str]
+) -> None:
+    judged = _recorded(tmp_path, **costs)
+    assert judged.questions.costed == costed
+    calls = [Call(0, 100, 10), Call(1, 100, 10)]
+    booked = Accounts(_LIST, Pace()).outcomes(judged.questions, judged.quality[:1], [Decision([calls], 0, 1)])
+    listed = {"a": (100 * 1 + 10 * 2) / 1e6, "b": (100 * 10 + 10 * 20) / 1e6}
+    known = {model: costs[model] for model in costed}
+    assert booked.cost_usd[0] == pytest.approx(sum((listed | known).values()))
+
+
 def test_the_readers_own_price_counts_more_than_a_recorded_cost(tmp_path: Path) -> None:
     judged = _recorded(tmp_path, a=0.5)
     path = tmp_path / "prices.yaml"

@@ -62,6 +62,19 @@ def test_a_file_in_the_place_of_parts_is_left_alone(tmp_path: Path) -> None:
         Parts(tmp_path / "parts", {}, resume=False)
 
 
+@pytest.mark.parametrize("name", ["report.html", "report.json"])
+def test_a_report_of_somebody_else_is_left_alone(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ResumeError, match=f"{name} is not of a run of this command and would be lost"):
+        Parts(tmp_path / "parts", {}, resume=False)
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+    # A report beside parts is of an earlier run.
+    (tmp_path / name).unlink()
+    Parts(tmp_path / "parts", {}, resume=False)
+    (tmp_path / name).write_text("its own")
+    Parts(tmp_path / "parts", {"seed": 1}, resume=False)
+
+
 def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     (tmp_path / "parts").mkdir()
     assert Parts(tmp_path / "parts", {}, resume=True).recall("one") is None

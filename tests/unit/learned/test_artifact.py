@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lightrouter.learned import gain
-from lightrouter.learned.artifact import GENERAL, MANIFEST, Artifact, ArtifactError, load, save
+from lightrouter.learned.artifact import GENERAL, MANIFEST, Artifact, ArtifactError, load, prepare, save
 from lightrouter.learned.features import NAMES, Candidate, PartialAnswer
 from lightrouter.learned.gain import Gains
 from lightrouter.learned.linear import Linear
@@ -360,3 +360,13 @@ def test_a_file_that_is_cut_anywhere_is_refused(name: str, tmp_path: Path) -> No
         (tmp_path / f"{cut}" / name).write_bytes(data[:cut])
         with pytest.raises(ArtifactError, match="train it anew"):
             load(tmp_path / f"{cut}")
+
+
+@pytest.mark.parametrize("name", ["trees.json", "outcomes.json.gz", "gains.json", "calibration.png"])
+def test_files_of_something_else_are_not_overwritten(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("mine")
+    (tmp_path / "notes.txt").write_text("mine too")
+    with pytest.raises(ArtifactError, match=f"{name} is not an artifact's and would be lost; name another folder"):
+        prepare(tmp_path)
+    (tmp_path / name).unlink()
+    prepare(tmp_path)

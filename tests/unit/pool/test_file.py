@@ -120,6 +120,12 @@ def test_sampling_that_is_left_out_is_not_set() -> None:
         ("999999.999999999", 999_999_999_999_999),
         ("3", 3_000_000_000),
         ("0", 0),
+        ("1e0", 1_000_000_000),
+        ("+3", 3_000_000_000),
+        ("3.", 3_000_000_000),
+        ("0x10", 16_000_000_000),
+        ("010", 10_000_000_000),
+        ("-0", 0),
     ],
 )
 def test_prices_are_exact(text: str, nanousd: int) -> None:
@@ -146,6 +152,24 @@ def test_prices_are_exact(text: str, nanousd: int) -> None:
         "1.0e+99999999",
         "[1]",
         "''",
+        "null",
+        "-0.0",
+        "'-0'",
+        "'+3'",
+        "'3.'",
+        "' 3 '",
+        "'1e0'",
+        "'0,15'",
+        "'1,500'",
+        "1_000",
+        "1:30",
+        "'\uff13'",
+        "\u20ac3",
+        "3 USD",
+        "3/M",
+        "0.0015 per 1K",
+        "{usd: 3}",
+        "1e-400",
     ],
 )
 def test_prices_that_are_no_money_are_refused(text: str) -> None:
@@ -300,3 +324,50 @@ def test_raw_continuation_needs_a_chat_template() -> None:
 
 def test_adapters_speak_every_known_provider() -> None:
     assert SPOKEN.keys() == PROVIDERS
+
+
+@pytest.mark.parametrize(
+    ("members", "above"),
+    [
+        # Fresh, cached, output; what a tier leaves out costs as much as in shorter prompts.
+        ("input: 2, output: 3", (2, 2, 3)),
+        ("input: 2", (2, 2, 4)),
+        ("output: 3", (1, 0.5, 3)),
+        ("cached_input: 0.25", (1, 0.25, 4)),
+        ("input: 2, cached_input: 0", (2, 0, 4)),
+        ("", (1, 0.5, 4)),
+    ],
+)
+def test_a_tier_is_completed_by_the_prices_of_shorter_prompts(members: str, above: tuple[float, float, float]) -> None:
+    tiers = f"[{{above: 2000, output: 9}}, {{above: 1000, {members}}}]"
+    first, last = (
+        entry(f"prices: {{input: 1, cached_input: 0.5, output: 4, tiers: {tiers}}}").to_proto("x").prices.tiers
+    )
+    got = (
+        first.input_nanousd_per_million,
+        first.cached_input_nanousd_per_million,
+        first.output_nanousd_per_million,
+    )
+    assert got == tuple(int(price * 10**9) for price in above)
+    assert last.input_nanousd_per_million == first.input_nanousd_per_million
+    assert last.output_nanousd_per_million == 9 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("tiers", "said"),
+    [
+        ("[{above: 9, input: 2}, {above: 9, input: 3}]", "tiers[1].above: is the limit of another tier already"),
+        ("[{above: 0, input: 2}]", "tiers[0].above: must be greater than or equal to 1"),
+        ("[{above: -5, input: 2}]", "tiers[0].above: must be greater than or equal to 1"),
+        ("[{above: 200k, input: 2}]", "tiers[0].above: must be a valid integer"),
+        ("[{above: 2e5, input: 2}]", "tiers[0].above: must be a valid integer"),
+        ("[{above: .inf, input: 2}]", "tiers[0].above: must be a valid integer"),
+        ("[{input: 2}]", "tiers[0].above: is required"),
+        ("[{above: 9, input: -2}]", "tiers[0].input: must be US dollars"),
+        ("[{above: 9, output: 0.0000025}]", "tiers[0].output: 0.0000025 is too little"),
+        ("{above: 9, input: 2}", "tiers: must be a list"),
+    ],
+)
+def test_tiers_that_cannot_be_meant_are_refused(tiers: str, said: str) -> None:
+    [fault] = entry_faults(f"prices:\n  tiers: {tiers}")
+    assert fault.startswith(f"pool.yaml:6: candidates[0].prices.{said}")

@@ -106,6 +106,21 @@ SAID = {"m": {"text": "t"}}
             '{"id": "a", "prompt": "p", "responses": {"m": {"text": "t"}, "m": {"text": "u"}}}',
             "1: has the key 'm' twice in one object; keep one",
         ),
+        (
+            json.dumps({"id": "a", "prompt": "p", "responses": {"m" * 513: {"text": "t"}}}),
+            "1: responses: the name of a model must have at most 512 characters",
+        ),
+        *(
+            (json.dumps({"id": "a", "prompt": "p", "responses": SAID, "answer": answer}), "1: answer: must be a valid")
+            for answer in ([], [None], [["A"]], {"a": 1})
+        ),
+        *(
+            (
+                f'{{"id": "a", "prompt": "p", "responses": {{"m": {{"text": "t", "cost_usd": {cost}}}}}}}',
+                "1: responses.m.cost_usd: must be ",
+            )
+            for cost in ('"0.1"', "-1", "NaN", "Infinity", "1e999", "true", "[1]")
+        ),
         ('{"id": "a", "prompt": "p", "id": "b", "responses": {"m": {"text": "t"}}}', "1: has the key 'id' twice"),
         (
             '\n{"id": "a", "prompt": "p", "responses": {"m": {"text": "t", "quality": 0, "qualit\\u0079": 1}}}',

@@ -11,7 +11,7 @@ from lightrouter.recording.load import RecordingError, load_labelled
 from lightrouter.recording.prompts import Asked, read
 from lightrouter.recording.recorder import OtherRecordingError, Recorded, Recorder, able, recorded_names
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_EVICTED, Candidate, Prices
+from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_EVICTED, Candidate, Prices, PromptTier
 from lightrouter.v1.chat_pb2 import Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
 from lightrouter.v1.ledger_pb2 import Ledger, LedgerEntry
@@ -129,9 +129,35 @@ async def test_another_recording_is_not_written_over(tmp_path: Path, prompts: li
         Recorded(path, prompts)
 
 
-def test_candidates_of_one_model_are_recorded_under_their_own_names() -> None:
-    same = [Candidate(name="a", model="m"), Candidate(name="b", model="m"), Candidate(name="c", model="M/2")]
-    assert recorded_names(same) == {"a": "a", "b": "b", "c": "M/2"}
+@pytest.mark.parametrize(
+    ("models", "names"),
+    [
+        ({"a": "m", "b": "m", "c": "M/2"}, {"a": "a", "b": "b", "c": "M/2"}),
+        ({"a": "a", "b": "B b/\u00fc"}, {"a": "a", "b": "B b/\u00fc"}),
+        ({"a": "", "b": ""}, {"a": "a", "b": "b"}),
+        # A model that has another candidate's name.
+        ({"a": "m", "b": "m", "c": "a"}, {"a": "a", "b": "b", "c": "c"}),
+        ({"a": "b", "b": "a"}, {"a": "a", "b": "b"}),
+        ({"a": "", "b": "a"}, {"a": "a", "b": "b"}),
+    ],
+)
+def test_each_candidate_is_recorded_under_a_name_of_its_own(models: dict[str, str], names: dict[str, str]) -> None:
+    pool = [Candidate(name=name, model=model) for name, model in models.items()]
+    assert recorded_names(pool) == names
+
+
+async def test_the_candidates_of_one_model_stay_apart_if_they_are_recorded_one_by_one(
+    tmp_path: Path, prompts: list[Asked]
+) -> None:
+    path, router = tmp_path / "out.jsonl", Router()
+    pool = [Candidate(name="hot", model="m"), Candidate(name="cold", model="m")]
+    for candidate in pool:
+        with Recorded(path, prompts) as recorded:
+            await Recorder(router, recorded, 1, 100).record(prompts, [candidate], lambda: None, pool)
+            recorded.save()
+    assert router.asked == ["hot"] * 3 + ["cold"] * 3
+    responses = load_labelled(path).recording.prompts[0].responses
+    assert {name: response.text[:4] for name, response in responses.items()} == {"hot": "hot:", "cold": "cold"}
 
 
 def test_evicted_candidates_are_not_asked() -> None:
@@ -205,11 +231,15 @@ async def test_an_unfinished_recording_of_an_earlier_release_is_not_guessed_at(
 
 CHANGED = {
     "prices": Candidate(name="deep", model="deep", prices=Prices(input_nanousd_per_million=1)),
+    "prices for the cache": Candidate(name="deep", model="deep", prices=Prices(cache_write_nanousd_per_million=1)),
+    "prices of a tier": Candidate(
+        name="deep", model="deep", prices=Prices(tiers=[PromptTier(above_input_tokens=1, output_nanousd_per_million=1)])
+    ),
     "provider": Candidate(name="deep", model="deep", provider="other"),
 }
 
 
-@pytest.mark.parametrize("what", ["prices", "provider", "max_output_tokens", "endpoint, sampling or instructions"])
+@pytest.mark.parametrize("what", [*CHANGED, "max_output_tokens", "endpoint, sampling or instructions"])
 @pytest.mark.parametrize("whole", [True, False])
 async def test_responses_of_another_origin_are_not_mixed(
     tmp_path: Path, prompts: list[Asked], what: str, whole: bool
@@ -236,7 +266,10 @@ async def test_responses_of_another_origin_are_not_mixed(
         # All that could be of another origin is there: nothing is mixed.
         await go(again, changed, most, entry)
     else:
-        with pytest.raises(OtherRecordingError, match=f"deep was recorded with another {what}; name another file"):
+        with pytest.raises(
+            OtherRecordingError,
+            match=f"deep was recorded with another {what.split(' ', maxsplit=1)[0]}.*; name another file",
+        ):
             await go(again, changed, most, entry)
         await go(again, CANDIDATES[:1], 100, "v1")
     assert not again.asked

@@ -144,6 +144,33 @@ def test_a_row_that_is_no_response_is_named(tmp_path: Path, row: str) -> None:
     assert journal.read_bytes() == before
 
 
+@pytest.mark.parametrize("content", ["my notes", "id,prompt\n1,x", "{", '{"id"', '{"id": 5, "name": "x"}', '{"ID": "a'])
+def test_a_file_of_the_users_own_in_the_journals_place_stays(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "out.jsonl"
+    asked = prompts(tmp_path)
+    own = journal_of(path)
+    own.write_text(content)
+    if '{"id": "'.startswith(content):
+        # The first bytes of a journal's first line.
+        assert record(path, asked)
+        return
+    for _ in range(2):
+        with pytest.raises(RecordingError, match=r"is no (journal|JSON)"):
+            record(path, asked)
+        assert own.read_text() == content
+
+
+@pytest.mark.parametrize("save", [True, False])
+def test_a_link_in_place_of_the_output_stays(tmp_path: Path, save: bool) -> None:
+    (tmp_path / "disk").mkdir()
+    path = tmp_path / "out.jsonl"
+    path.symlink_to(tmp_path / "disk" / "big.jsonl")
+    assert record(path, prompts(tmp_path), save=save)
+    record(path, prompts(tmp_path))
+    assert path.is_symlink()
+    assert len(load_labelled(tmp_path / "disk" / "big.jsonl").recording.prompts) == len(prompts(tmp_path))
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_token_limit_of_a_prompt_of_its_own_belongs_to_its_responses(tmp_path: Path, whole: bool) -> None:
     path = tmp_path / "out.jsonl"

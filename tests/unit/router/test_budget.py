@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from lightrouter.answers.contradictions import contradictions
 from lightrouter.answers.untrusted import label, random_nonce
 from lightrouter.router.budget import Budget, price
 from lightrouter.router.candidates import BootResult, RouteCandidate
+from lightrouter.router.held import HeldStream
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.ledger import cost_nanousd
 from lightrouter.runtime.tokens import estimate_tokens, most_messages_tokens, most_tokens
@@ -24,6 +26,7 @@ from lightrouter.v1.candidate_pb2 import (
     ModelTarget,
     Partial,
     Prices,
+    PromptTier,
 )
 from lightrouter.v1.chat_pb2 import (
     FINISH_REASON_LENGTH,
@@ -183,6 +186,24 @@ def test_a_limit_that_is_too_small_for_the_provider_is_paid_for_as_the_least_tha
     assert Budget(44, 10, learnt).grant_rest(booted) == (6, 44)
     Budget(None, 10, learnt).learn("a", 0)
     assert budget.boot_cost(booted.candidate) == 10 + 2
+
+
+class OpenCall:
+    """A held call that goes on."""
+
+    is_open = True
+
+
+def test_an_open_call_writes_on_at_the_price_of_what_it_has_read() -> None:
+    tier = PromptTier(above_input_tokens=100, input_nanousd_per_million=10**7, output_nanousd_per_million=10**8)
+    prices = Prices(input_nanousd_per_million=10**6, output_nanousd_per_million=10**7, tiers=[tier])
+    asked = candidate("a", Candidate(name="a", prices=prices))
+    cut = Partial(text="x", finish_reason=FINISH_REASON_LENGTH)
+    held = cast(HeldStream, OpenCall())
+    for read, written in ((100, 10), (101, 100), (0, 100)):
+        booted = BootResult(asked, cut, b"", 2, input_tokens=read, held=held)
+        # Nobody has counted what it read: the bound of the prompt holds.
+        assert Budget(10**6, 101).completion_cost(booted) == 6 * written
 
 
 def test_unspent_money_of_a_call_comes_back() -> None:

@@ -40,6 +40,20 @@ def test_a_replaced_file_keeps_its_mode(tmp_path: Path) -> None:
     assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"two", 0o600)
 
 
+def test_a_link_stays_and_leads_to_the_new_content(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" / "target"
+    target.write_text("old")
+    for number, place in enumerate((target, Path("elsewhere/target"), tmp_path / "link0", tmp_path / "new")):
+        link = tmp_path / f"link{number}"
+        link.symlink_to(place)
+        files.replace(link, b"%d" % number)
+        assert link.is_symlink()
+        assert link.resolve().read_bytes() == b"%d" % number
+    assert target.read_bytes() == b"2"
+    assert not [each for each in tmp_path.rglob("*") if each.name.startswith(".")]
+
+
 def test_a_file_that_cannot_be_replaced_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     files.replace(path, b"one")

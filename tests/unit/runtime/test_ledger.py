@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.ledger import cost_nanousd, duration, entry, failed_entry, total
+from lightrouter.runtime.ledger import cost_nanousd, duration, entry, failed_entry, most_nanousd, total
 from lightrouter.v1.adapter_pb2 import GenerationResult
-from lightrouter.v1.candidate_pb2 import Prices
+from lightrouter.v1.candidate_pb2 import Prices, PromptTier
 from lightrouter.v1.chat_pb2 import Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import LedgerEntry, Stage
@@ -31,6 +31,34 @@ def test_cost_is_exact_to_half_a_nano_dollar(
     usage = Usage(input_tokens=fresh + cached, cached_input_tokens=cached, output_tokens=output)
     exact = Fraction(fresh * fresh_price + cached * cached_price + output * output_price, 10**6)
     assert abs(cost_nanousd(asked, usage) - exact) <= Fraction(1, 2)
+
+
+tiers = st.builds(
+    PromptTier,
+    above_input_tokens=st.integers(1, 2000),
+    input_nanousd_per_million=prices,
+    cached_input_nanousd_per_million=prices,
+    output_nanousd_per_million=prices,
+    cache_write_nanousd_per_million=prices,
+)
+
+
+@given(st.lists(tiers, max_size=3), st.lists(st.integers(0, 1000), min_size=4, max_size=4), st.integers(0, 2000))
+def test_no_call_with_up_to_so_many_tokens_costs_more(rates: list[PromptTier], parts: list[int], more: int) -> None:
+    fresh, cached, stored, output = parts
+    asked = Prices(
+        input_nanousd_per_million=10**9,
+        cached_input_nanousd_per_million=10**8,
+        output_nanousd_per_million=10**10,
+        tiers=rates,
+    )
+    usage = Usage(
+        input_tokens=fresh + cached + stored,
+        cached_input_tokens=cached,
+        cache_write_tokens=stored,
+        output_tokens=output,
+    )
+    assert most_nanousd(asked, usage.input_tokens + more, output + more) >= cost_nanousd(asked, usage)
 
 
 usages = st.builds(

@@ -11,6 +11,7 @@ from lightrouter.selector.verdict import Points, UnreadableError, parse
 GOOD = '{"A": {"consistency": 10, "correctness": 5}, "B": {"consistency": 0, "correctness": 2.5}}'
 LISTED = """[{"answer": "A", "consistency": 10, "correctness": 5},
 {"answer": "B", "consistency": 0, "correctness": 2.5}]"""
+BAD = GOOD.replace("10", "3").replace("2.5", "9")
 POINTS = {"A": Points(1.0, 0.5), "B": Points(0.0, 0.25)}
 
 
@@ -62,6 +63,34 @@ def test_a_verdict_is_read_with_anything_around_it(reply: str) -> None:
         (GOOD.replace("10", "7-8"), "no number"),
         (GOOD.replace("}, ", "}}\n{").replace('"B"', '"A"'), "repeated|lacks"),
         (GOOD.replace("5}", '5, "correctness": 6}', 1), "repeated"),
+        # It ends within a second verdict.
+        (f"{GOOD}\nWait, actually {GOOD[:60]}", "broken"),
+        (f"{GOOD} {GOOD[:-1]}", "broken"),
+        (GOOD[:-1], "broken"),
+        # One answer too many, or letters of another list.
+        (GOOD[:-1] + ', "C": [1, 2]}', "keys that are no answer's letter"),
+        (GOOD.replace("A", "\u0410").replace("B", "\u0411"), "keys that are no answer's letter"),
+        (GOOD.replace("A", "1").replace("B", "2"), "lacks A, B"),
+        ('{"A": {}, "B": {}}', "no number"),
+        ('{"winner": "A"}', "lacks A, B"),
+        # One answer's points twice.
+        (GOOD[:-1] + ', "a_correctness": 9}', "repeated"),
+        ('{"A_correctness": 5, "A correctness": 6, "A_consistency": 1}', "repeated"),
+        (GOOD[:-1] + ', "answer a": {"consistency": 1, "correctness": 1}}', "repeated"),
+        # Points that are none, or several.
+        (GOOD.replace("10", "null"), "no number"),
+        (GOOD.replace("10", '"-10"'), "no number"),
+        (GOOD.replace("10", '"A+"'), "no number"),
+        (GOOD.replace("10", '"not 10"'), "no number"),
+        (GOOD.replace("10", '"4 or 6"'), "no number"),
+        (GOOD.replace("10", '"4..6"'), "no number"),
+        (GOOD.replace("10", '"1,000"'), "no number"),
+        (GOOD.replace("10", '"2,500"'), "no number"),
+        (GOOD.replace("10", '"3 errors"'), "no number"),
+        (GOOD.replace("10", '"5/10/20"'), "no number"),
+        (GOOD.replace("10", '"5 (2 of them)"'), "no number"),
+        (GOOD.replace("10", "1e999"), "no number"),
+        (GOOD.replace("10", "100"), "not within"),
         ('{"A": ' * 10_000, "broken"),
         ("{" * 9_000 + "}" * 9_000, "broken|lacks"),
         ("[[{" * 3_000 + "}]]" * 3_000, "broken|lacks"),
@@ -122,6 +151,54 @@ def test_an_unreadable_verdict_says_why(reply: str, why: str) -> None:
         json.dumps({key: json.dumps(value) for key, value in json.loads(GOOD).items()}),
         f"{{{GOOD}}}",
         f"\ufeff{GOOD}",
+        # Thoughts and other verdicts before it, templates and remarks behind it.
+        f"<think>{BAD} hmm {{A}}</think>\n{GOOD}",
+        f"<think>maybe {{ or </think>\n{GOOD}",
+        f"First: {BAD}\nOn reflection: {GOOD}",
+        f'{GOOD}\nThe format was {{"A": {{"consistency": <0-10>, "correctness": <0-10>}}, ...}}',
+        f"{GOOD} :-{{",
+        f"{GOOD}}}",
+        f"~~~json5\n{GOOD}\n~~~",
+        f"\\boxed{{{GOOD}}}",
+        # Marks of other scripts.
+        GOOD.replace("{", "\uff5b").replace("}", "\uff5d"),
+        GOOD.replace(": ", "\uff1a"),
+        GOOD.replace(", ", "\uff0c"),
+        GOOD.replace(", ", "\u3001"),
+        GOOD.replace('"', "\uff02"),
+        GOOD.replace('{"', "{\u300c").replace(', "', ", \u300c").replace('"', "\u300d"),
+        GOOD.replace('{"', "{\u00ab").replace(', "', ", \u00ab").replace('"', "\u00bb"),
+        # Letters of other scripts that look the same.
+        GOOD.replace("A", "\u0410").replace("B", "\u0412"),
+        GOOD.replace("A", "\u0391").replace("B", "\u0392"),
+        GOOD.replace("A", "\u24b6").replace("B", "\u24b7"),
+        GOOD.replace('"A"', '"\u200fA\u200e"').replace('"B"', '"<B>"'),
+        GOOD.replace('"A"', '"The answer A"').replace('"B"', '"**B**"'),
+        # Other notations.
+        GOOD.replace('"', "`"),
+        GOOD.replace('"', '\\"'),
+        GOOD.replace('"', "&quot;"),
+        GOOD.replace(", ", "; "),
+        GOOD.replace(": ", " = "),
+        GOOD.replace(": ", " => "),
+        GOOD.replace("5}", "5, /* half of it */ }", 1),
+        GOOD.replace("5}", "5, # half of it\n}", 1),
+        GOOD[:-1] + ", 'valid': True, 'note': None}",
+        GOOD[1:-1],
+        f"```\n{GOOD[1:-1]}\n```",
+        # Other places of the letters and the points.
+        '{"A_consistency": 10, "A_correctness": 5, "B_consistency": 0, "B_correctness": 2.5}',
+        '{"Answer A: consistency": 10, "Answer A: correct": 5, "b-consistency-score": 0, "b.correctness": 2.5}',
+        GOOD.replace('": {"', '": {"scores": {"').replace("}", "}}").replace("}}}}", "}}}"),
+        f'{{"result": {{"scores": {GOOD}}}, "status": "ok"}}',
+        GOOD[:-1] + ', "overall": 7, "ranking": ["B", "A"]}',
+        # Other forms of the points.
+        GOOD.replace("10", "100%").replace("2.5", "25 percent"),
+        GOOD.replace("10", '"5/5"').replace("2.5", '"0.5 of 2"'),
+        GOOD.replace("10", '"10 stars"').replace(": 5", ': "~5"'),
+        GOOD.replace("10", '"score: 10"').replace(": 5", ': "5 - half of it is right"'),
+        GOOD.replace("10", "1e1").replace(": 5", ": 005"),
+        GOOD.replace(": 0", ": -0.0"),
     ],
 )
 def test_a_verdict_is_read_in_any_form_that_means_it(reply: str) -> None:

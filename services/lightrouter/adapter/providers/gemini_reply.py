@@ -12,7 +12,7 @@ from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.asked import Block, state
 from lightrouter.adapter.providers.reply import begin_call, complain, meaning, not_all, note_model, note_text
 from lightrouter.adapter.text.coalesce import TextDelta, joined
-from lightrouter.adapter.usage import merged
+from lightrouter.adapter.usage import merged, tokens
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.v1.chat_pb2 import ToolCall
 
@@ -162,4 +162,5 @@ def _sum(one: object, other: object) -> object:
     """Returns the sum of two counts; a missing one is 0, and one that is no number stays for the check."""
     if one is None or other is None:
         return one if other is None else other
-    return one + other if isinstance(one, int) and isinstance(other, int) else one
+    counts = [tokens(one), tokens(other)]
+    return one if None in counts else sum(count or 0 for count in counts)

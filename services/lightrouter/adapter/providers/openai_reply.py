@@ -22,6 +22,7 @@ from lightrouter.v1.chat_pb2 import FinishReason, ToolCallDelta
 _OTHER_REASONS: Final = frozenset(
     {"native_finish_reason", "finishReason", "stop_reason", "done_reason", "stop_type", "status"}
 )
+_COUNTS: Final = frozenset({"usage", "usageMetadata", "x_groq"})
 _FILTER_RESULTS: Final = frozenset({"content_filter_results", "content_filter_result"})
 # What MiniMax and Bedrock's guardrails say of an answer that they have replaced or cut.
 _WITHHELD: Final = {"output_sensitive": True, "amazon-bedrock-guardrailAction": "INTERVENED"}
@@ -158,13 +159,14 @@ def _choice(choice: Mapping[str, object], part: str, info: ReplyInfo) -> TextDel
 
 
 def _count(holder: Mapping[str, object], info: ReplyInfo) -> None:
-    """Takes the token counts of a reply, of its choice (Moonshot), or of Groq's own member."""
-    if "usage" not in holder and "x_groq" not in holder:
+    """Takes the token counts of a reply, of its choice (Moonshot), of Groq's own member, or by Gemini's name."""
+    if not _COUNTS & holder.keys():
         return
     groq = holder.get("x_groq")
-    for counts in (holder.get("usage"), groq.get("usage") if isinstance(groq, dict) else None):
-        if isinstance(counts, dict):
-            info.usage = merged(info.usage, counts)
+    for each in (holder, groq if isinstance(groq, dict) else {}):
+        for counts in (each.get("usage"), each.get("usageMetadata")):
+            if isinstance(counts, dict):
+                info.usage = merged(info.usage, counts)
 
 
 def _finish(choice: Mapping[str, object], meant: FinishReason.ValueType, delta: TextDelta, info: ReplyInfo) -> None:

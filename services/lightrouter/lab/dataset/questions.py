@@ -31,7 +31,7 @@ class Questions:
         input_tokens: Tokens of the prompt as each model counts them, one row per prompt.
         output_tokens: Tokens of each whole answer, one row per prompt.
         latency_s: Seconds that each whole answer took; NaN if not recorded.
-        cost_usd: US dollars that each whole answer cost; NaN if not recorded.
+        cost_usd: US dollars that each whole answer cost; NaN if not recorded, or if no recorded cost is above 0.
         pattern: The pattern of the comparable answer; None if there is none.
     """
 
@@ -62,7 +62,7 @@ class Questions:
                 dtype=np.int64,
             ),
             latency_s=_known([[prompt.responses[model].latency_s for model in models] for prompt in recording.prompts]),
-            cost_usd=_known([[prompt.responses[model].cost_usd for model in models] for prompt in recording.prompts]),
+            cost_usd=_costs([[prompt.responses[model].cost_usd for model in models] for prompt in recording.prompts]),
             pattern=pattern,
         )
 
@@ -142,3 +142,9 @@ def _input_tokens(prompt: RecordedPrompt, models: Sequence[str]) -> list[int]:
 def _known(rows: Sequence[Sequence[float | None]]) -> Floats:
     """Returns figures, one row per prompt, with NaN for None."""
     return np.array([[np.nan if each is None else each for each in row] for row in rows], dtype=float)
+
+
+def _costs(rows: list[list[float | None]]) -> Floats:
+    found = _known(rows)
+    # Without prices each call of a pool is recorded as free.
+    return found if (found > 0).any() else np.full_like(found, np.nan)

@@ -14,6 +14,7 @@ from typing import Final
 import jinja2
 
 from lightrouter.lab.results.bootstrap import Estimate
+from lightrouter.runtime.files import replace as replace_file
 
 INTERVALS: Final = "With 95 % intervals over prompts."
 """The caption of a plot with intervals."""
@@ -100,10 +101,10 @@ def write(findings: Findings, folder: Path) -> None:
     """Writes `report.json`, `report.html` and the plots as PNG into a folder, which is created if needed."""
     folder.mkdir(parents=True, exist_ok=True)
     for figure in findings.figures:
-        (folder / f"{figure.name}.png").write_bytes(figure.png)
-    (folder / "report.html").write_text(_html(findings), encoding="utf-8")
+        replace_file(folder / f"{figure.name}.png", figure.png)
+    replace_file(folder / "report.html", _html(findings).encode())
     text = json.dumps(_plain(findings.report), indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    replace_file(folder / "report.json", f"{text}\n".encode())
 
 
 def _plain(value: object) -> object:

@@ -81,6 +81,7 @@ def summarize(
 ) -> dict[str, Figures]:
     """Returns the figures of each policy, with differences to those of the baselines that were run."""
     full = outcomes.get(FULL_ENSEMBLE)
+    most = 0.0 if full is None else float(full.output_tokens.mean())
     figures: dict[str, Figures] = {}
     for name, each in outcomes.items():
         measured = not np.isnan(each.quality).any()
@@ -93,7 +94,7 @@ def summarize(
             quality=rest[0] if measured else _NOT_MEASURED,
             output_tokens=tokens,
             input_tokens=float(each.input_tokens.mean()),
-            output_share=math.nan if full is None else float(tokens.mean / full.output_tokens.mean()),
+            output_share=float(tokens.mean / most) if most else math.nan,
             cost_usd=cost,
             boot_output_tokens=float(each.boot_output_tokens.mean()),
             mean_k=float(each.k.mean()),

@@ -18,6 +18,8 @@ from lightrouter.runtime import files
 
 _SETTINGS = "lightrouter-run.json"
 """Marks a folder of parts as one of this program; only a marked folder is ever emptied."""
+# The files that a run leaves beside its parts.
+_REPORTS = ("report.html", "report.json")
 # A choice: below the 255 bytes of a file name.
 _LONGEST_NAME = 100
 _INDIFFERENT = frozenset({"command", "out", "resume"})
@@ -46,6 +48,10 @@ class Parts:
         own = (folder / _SETTINGS).is_file() and not folder.is_symlink()
         if not own and folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
             raise ResumeError(f"{folder} is not of a run of this command and would be lost; name another --out")
+        reports = [each for each in _REPORTS if (folder.parent / each).exists()]
+        if reports and not own:
+            place = folder.parent / reports[0]
+            raise ResumeError(f"{place} is not of a run of this command and would be lost; name another --out")
         if own and resume:
             found = (folder / _SETTINGS).read_text(encoding="utf-8")
             if found != wanted:

@@ -239,6 +239,9 @@ COUNTS = {"prompt_tokens": 3, "completion_tokens": 2}
         {"x_groq": {"id": "r", "usage": COUNTS}},
         {"choices": [{"delta": {}, "usage": COUNTS}]},
         {"usage": None, "x_groq": {"usage": COUNTS}},
+        {"choices": [{"delta": {}, "x_groq": {"usage": COUNTS}}]},
+        {"usageMetadata": COUNTS},
+        {"usage": [COUNTS], "usageMetadata": COUNTS, "x_groq": None},
     ],
 )
 def test_counts_wherever_they_stand(members: dict[str, Any]) -> None:
