@@ -85,7 +85,7 @@ def _other_type(value: Value) -> Schema | None:
     if "k8s" in hints:
         return {"type": hints.get("type", "object")}
     if "k8sItems" in hints:
-        return {"type": hints.get("type", "array"), "items": {"type": "object"}}
+        return {"type": hints.get("type", "array"), "items": {"type": "object"} | hints.get("items", {})}
     if kind := hints.get("map"):
         return {"type": "object", "additionalProperties": {"type": kind}}
     return {"type": "object"} if hints.get("open") else None
@@ -95,11 +95,9 @@ def _keyed(value: Value) -> Schema:
     """Returns the schema of a list whose items have names, or of a mapping by these names."""
     item = {"$ref": f"#/definitions/{_item(value)}"}
     named = {"allOf": [item, {"required": [value.hints["keyedBy"]]}]}
-    names = {"$ref": f"{item['$ref']}/properties/{value.hints['keyedBy']}"}
     return {
         "type": ["array", "object", "null"],
         "items": named,
-        "propertyNames": names,
         "additionalProperties": item,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,13 @@ def test_a_null_still_takes_a_default_out_of_resources() -> None:
     resources = {"limits": {"memory": None}}
     for manifests in (render(workload={"resources": resources}), reuse("{}", workload={"resources": resources})):
         assert not manifests.container("selector")["resources"].get("limits", {}).get("memory")
+
+
+def test_the_values_of_the_readme_take_all_limits_away() -> None:
+    [shown] = re.findall(r"```yaml\n(workload: .*?)```", (CHART / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    manifests = render(**yaml.safe_load(shown))
+    for component in COMPONENTS:
+        assert set(manifests.container(component)["resources"]) == {"requests"}
 
 
 def test_the_definition_of_candidates_is_a_resource_if_it_is_to_be() -> None:

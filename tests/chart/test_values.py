@@ -17,6 +17,10 @@ from tools.chart_values import Value, read
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 
+ENTRY = {key: value for key, value in SMALL.items() if key != "name"}
+EVALUATED = {"enabled": True, "validationSet": {"configMap": "questions"}}
+
+
 def snake(name: str) -> str:
     return re.sub(r"([A-Z])", lambda found: "_" + found[1].lower(), name)
 
@@ -70,14 +74,13 @@ def test_every_object_is_closed() -> None:
 
 
 def test_candidates_stand_by_name_or_in_a_list() -> None:
-    entry = {key: value for key, value in SMALL.items() if key != "name"}
-    by_name = render(candidates={"small": entry, "gone": None})
+    by_name = render(candidates={"small": ENTRY, "gone": None})
     assert by_name.manifests == render(candidates=[SMALL]).manifests
-    assert set(render(candidates={"b": entry, "a": entry}).all("Candidate")) == {"a", "b"}
-    with pytest.raises(RefusedError, match="Small"):
-        render(candidates={"Small": entry})
+    assert set(render(candidates={"b": ENTRY, "a": ENTRY}).all("Candidate")) == {"a", "b"}
+    with pytest.raises(RefusedError, match="/candidates/0/name': 'Small' does not match"):
+        render(candidates=[candidate(name="Small")])
     with pytest.raises(RefusedError, match="name"):
-        render(candidates=[entry])
+        render(candidates=[ENTRY])
 
 
 def test_a_file_of_values_may_hold_anchors() -> None:
@@ -110,6 +113,17 @@ def test_an_unknown_key_is_refused_by_name(values: dict[str, object], key: str) 
     [
         ({"candidates": []}, "There is no candidate: give at least one entry"),
         ({"candidates": [SMALL, SMALL]}, "Two candidates are named small"),
+        (
+            {"candidates": {"gpt-4.1": ENTRY}},
+            "The candidate gpt-4.1 has a name that a Service cannot have: name it like gpt-4-1",
+        ),
+        ({"candidates": {"Qwen/Qwen3_8B": ENTRY}}, "name it like qwen-qwen3-8b; model keeps the provider's name"),
+        ({"candidates": {"模型": ENTRY}}, "name it like small"),
+        (
+            {"fullnameOverride": "My_Router"},
+            "names like My_Router-router, but a Service's name has only a-z, 0-9 and -",
+        ),
+        ({"nameOverride": "a b"}, "names like lightrouter-a b-router"),
         ({"candidates": [{"name": "a", "model": "m"}]}, "The candidate a has neither baseUrl nor address"),
         ({"candidates": [candidate(name="a" * 63)]}, "more than 63 characters"),
         ({"candidates": [candidate(address="a:1", apiKey={"secretName": "s"})]}, "leave out adapter and apiKey"),
@@ -159,6 +173,41 @@ def test_an_unknown_key_is_refused_by_name(values: dict[str, object], key: str) 
 def test_a_contradiction_is_refused_in_a_sentence(values: dict[str, object], sentence: str) -> None:
     with pytest.raises(RefusedError, match=re.escape(sentence)):
         render(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "place"),
+    [
+        (
+            {"workload": {"extraEnv": [{"name": "A", "value": 1}]}},
+            "/workload/extraEnv/0/value': got number, want string",
+        ),
+        (
+            {"router": {"extraEnv": [{"name": "A", "value": True}]}},
+            "/router/extraEnv/0/value': got boolean, want string",
+        ),
+        ({"adapter": {"extraEnv": [{"value": "1"}]}}, "/adapter/extraEnv/0': missing property 'name'"),
+        ({"networkPolicy": {"apiServer": {"cidrs": ["34.1.2.3"]}}}, "/networkPolicy/apiServer/cidrs/0"),
+        ({"global": {"imageRegistry": "https://registry.example.com"}}, "/global/imageRegistry"),
+        *(
+            ({"evaluator": {**EVALUATED, "schedule": each}}, "/schedule")
+            for each in ("daily", "0 3 * *", "0 3 * * * *")
+        ),
+        *(({"evaluator": {"budget": {"maxCostUsd": each}}}, "/maxCostUsd") for each in (0, -1, True, "1e3", "$2")),
+    ],
+)
+def test_a_value_that_kubernetes_would_refuse_is_refused_at_its_place(values: dict[str, object], place: str) -> None:
+    with pytest.raises(RefusedError, match=re.escape(place)):
+        render(**values)
+
+
+@pytest.mark.parametrize("schedule", ["@daily", "@every 6h", "*/5 * * * *", "0  3 * * MON-FRI"])
+@pytest.mark.parametrize("cost", [5, 0.5, "2.50"])
+def test_a_schedule_and_a_budget_may_have_their_usual_forms(schedule: str, cost: object) -> None:
+    manifests = render(evaluator={**EVALUATED, "schedule": schedule, "budget": {"maxCostUsd": cost}})
+    spec = manifests.one("CronJob", "evaluator")["spec"]
+    assert spec["schedule"] == schedule
+    assert f"--max-cost={cost}" in spec["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["args"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
 
@@ -14,7 +16,11 @@ from lightrouter.runtime.text import printable
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs `lightrouter` with these arguments, by default the process's, and ends the process with its exit code."""
-    sys.exit(run(sys.argv[1:] if argv is None else argv))
+    given = sys.argv[1:] if argv is None else argv
+    if given[:1] != ["serve"]:
+        # What gRPC's core writes to standard error, the command's own sentence says.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    sys.exit(run(given))
 
 
 def run(argv: Sequence[str]) -> int:
@@ -33,6 +39,11 @@ def run(argv: Sequence[str]) -> int:
         return ExitCode.USAGE
     except click.Abort:
         return ExitCode.INTERRUPTED
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.stderr.write(f"lightrouter: {error.strerror}\n")
+        return ExitCode.FAILED
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.grammar import option, together
+from lightrouter.runtime.addresses import target
 
 if TYPE_CHECKING:
     from lightrouter.runtime.security.tls import TlsFiles
@@ -19,6 +21,8 @@ DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
 ADDRESS_VARIABLE: Final = "LIGHTROUTER_ADDRESS"
 """The environment variable that names the router."""
 
+_LAST_PORT: Final = 65535
+_HOST_AND_PORT: Final = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+)(?::([0-9]{1,5}))?", re.ASCII)
 _NO_AUTHORITIES: Final = "TLS needs --tls-ca-file, the trusted authorities"
 
 
@@ -68,6 +72,8 @@ def access_options(function: Callable[..., Any]) -> Callable[..., Any]:
         tls = tls_files(tls_ca_file, tls_cert_file, tls_key_file)
         if tls is None and tls_server_name:
             raise CommandError(_NO_AUTHORITIES, ExitCode.USAGE)
+        if address:
+            _check_address(address, tls=bool(tls))
         reached = Access(address or DEFAULT_ADDRESS, tls, tls_server_name, _token(token_file))
         return function(reached=reached, **given)
 
@@ -104,6 +110,14 @@ def tls_files(authorities: Path | None, certificate: Path | None, key: Path | No
         return TlsFiles(certificate, key, authorities)
     except TlsError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
+
+
+def _check_address(address: str, *, tls: bool) -> None:
+    """Refuses what is neither HOST:PORT nor a gRPC target; with TLS, gRPC knows the port, 443."""
+    found = _HOST_AND_PORT.fullmatch(address)
+    if target(address) != address and not (found and (int(found[1]) <= _LAST_PORT if found[1] else tls)):
+        message = f"--address or ${ADDRESS_VARIABLE}: {address!r} must be HOST:PORT, such as {DEFAULT_ADDRESS}"
+        raise CommandError(message, ExitCode.USAGE)
 
 
 def _token(path: Path | None) -> str:

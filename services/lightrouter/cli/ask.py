@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from lightrouter.cli.access import Access, access_options
-from lightrouter.cli.grammar import Duration, command, option, output
+from lightrouter.cli.grammar import Duration, Url, command, option, output
 from lightrouter.cli.output import print_document
 from lightrouter.cli.prompts import prompt_options
 from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Prompt, StreamCompleteRequest
@@ -41,9 +41,7 @@ Metadata = tuple[tuple[str, str], ...]
 @output("text", "json", "yaml")
 @option("--timeout", type=Duration(), default="2m", help="time budget")
 @option("--trace", is_flag=True, section=_TRACING, help="trace the request, and print the trace id")
-@option(
-    "--jaeger", metavar="URL", section=_TRACING, help="print the stages' waterfall from this Jaeger; implies --trace"
-)
+@option("--jaeger", type=Url(), section=_TRACING, help="print the stages' waterfall from this Jaeger; implies --trace")
 def ask(prompt: Prompt, reached: Access, output: str, timeout: float, trace: bool, jaeger: str | None) -> None:
     """Asks a router.
 

@@ -146,11 +146,7 @@ _COLUMNS: Final[Sequence[tuple[str, bool, Callable[[Listed], str]]]] = (
     ("failed", False, lambda listed: str(listed.seen.candidate.evaluation.failed)),
     ("evaluated", False, _evaluated),
     ("provider", True, lambda listed: listed.seen.candidate.provider),
-    (
-        "window",
-        True,
-        lambda listed: f"{listed.seen.candidate.context_window:,}" if listed.seen.candidate.context_window else "?",
-    ),
+    ("window", True, _window),
     ("input $/M", True, _price("input")),
     ("cached $/M", True, _price("cached_input")),
     ("output $/M", True, _price("output")),

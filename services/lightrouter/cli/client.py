@@ -39,7 +39,10 @@ def failure(error: ServiceError, access: Access) -> CommandError:
     if error.code is Code.UNAVAILABLE and error.reason == ErrorReason.ERROR_REASON_UPSTREAM_UNAVAILABLE:
         return CommandError(_unreachable(access))
     if error.violations:
-        lines = [f"{_flagged(violation.field)}: {printable(violation.message)}" for violation in error.violations]
+        lines = [
+            f"{_flagged(violation.field)}: {printable(violation.message.removeprefix(f'{violation.field}: '))}"
+            for violation in error.violations
+        ]
         return CommandError("\n".join(lines), ExitCode.USAGE)
     reason = enum_word(ErrorReason, error.reason)
     lines = [f"{printable(error.message)} ({reason})"]
@@ -56,9 +59,9 @@ def failure(error: ServiceError, access: Access) -> CommandError:
 def _unreachable(access: Access) -> str:
     if access.tls:
         return (
-            f"no router answers at {access.address} over TLS; it is not running, --tls-ca-file has not signed its "
-            "certificate, the certificate has another name (--tls-server-name), or it requires a caller's certificate "
-            "(--tls-cert-file)"
+            f"no router answers at {access.address} over TLS; it is not running, it serves without TLS, "
+            "--tls-ca-file has not signed its certificate, the certificate has another name (--tls-server-name), "
+            "or it requires a caller's certificate (--tls-cert-file)"
         )
     return (
         f"no router answers at {access.address}; start one with `lightrouter up`, "

@@ -25,6 +25,7 @@ _LAB_PACKAGES: Final = ("lightgbm", "matplotlib", "numpy", "scipy", "sklearn", "
 _MOST_SECONDS: Final = 10**9
 _MOST_DOLLARS: Final = 1_000_000
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
+_URL: Final = re.compile(r"https?://[^\s/?#]\S*")
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
 
 
@@ -33,12 +34,14 @@ class Option(click.Option):
 
     def __init__(self, *arguments: Any, section: str = "Options", **settings: Any) -> None:
         """Takes the section's title, and what `click.Option` takes."""
+        # An empty text as the default is no value, so the help does not show it.
+        settings.setdefault("show_default", None if settings.get("default") != "" else False)
         super().__init__(*arguments, **settings)
         self.section = section
 
     def make_metavar(self, ctx: click.Context) -> str:
         """Returns what stands for the value in the help."""
-        usual = {click.IntRange: "N", Number: "X", FuncParamType: "FILE"}
+        usual = {Whole: "N", Number: "X", Url: "URL", FuncParamType: "FILE"}
         return self.metavar or usual.get(type(self.type)) or super().make_metavar(ctx)
 
 
@@ -96,6 +99,10 @@ class Commands(_Plain, click.Group):
         super().__init__(name, commands=stubs, context_settings=SETTINGS, **settings)
         self._places = {name: place for name, (place, _) in listed.items()}
         self._sections = sections
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Reads `help COMMAND` as `COMMAND --help`."""
+        return super().parse_args(ctx, [*args[1:], "--help"] if args[:1] == ["help"] else args)
 
     def list_commands(self, _: click.Context) -> list[str]:
         """Returns the names in the order of the help."""
@@ -164,8 +171,16 @@ def alone(**given: object) -> None:
         raise CommandError(f"{' and '.join(flags)} exclude each other; give one", ExitCode.USAGE)
 
 
+class Whole(click.IntRange):
+    """A whole number in a range."""
+
+    name = "whole number"
+
+
 class Number(click.FloatRange):
     """A number in a range; never NaN or infinite."""
+
+    name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Returns the number."""
@@ -221,21 +236,36 @@ class Dollars(click.ParamType[int, Any]):
 
 
 class Names(click.ParamType[tuple[str, ...], Any]):
-    """Names, separated by commas."""
+    """Names, separated by commas; at least one, so that an empty variable of a shell does not mean all."""
 
     name = "names"
 
-    def convert(self, value: Any, *_: object) -> tuple[str, ...]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         """Returns the names."""
         parts: Sequence[str] = value.split(",") if isinstance(value, str) else value
-        return tuple(part.strip() for part in parts if part.strip())
+        names = tuple(part.strip() for part in parts if part.strip())
+        if not names:
+            self.fail(f"{value!r} has no name; leave the option out for all.", param, ctx)
+        return names
 
 
-COUNT: Final = click.IntRange(min=1)
+class Url(click.ParamType[str, Any]):
+    """An http or https URL."""
+
+    name = "url"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Returns the URL as it is."""
+        if not _URL.fullmatch(value):
+            self.fail(f"{value!r} must be a URL like http://localhost:4317.", param, ctx)
+        return value
+
+
+COUNT: Final = Whole(min=1)
 """A whole number of 1 or more."""
-SEED: Final = click.IntRange(0, 2**31 - 1)
+SEED: Final = Whole(0, 2**31 - 1)
 """A seed, within the bounds of `Sampling.seed`."""
-BOOT_TOKENS: Final = click.IntRange(1, 4096)
+BOOT_TOKENS: Final = Whole(1, 4096)
 """B, within the bounds of `Policy.boot_tokens`."""
 SHARE: Final = Number(0, 1, min_open=True, max_open=True)
 """A share, between 0 and 1."""

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from lightrouter.cli import lab_support
-from lightrouter.cli.grammar import COUNT, command, option
+from lightrouter.cli.grammar import COUNT, Whole, command, option
 from lightrouter.cli.text import one_line
 
 if TYPE_CHECKING:
@@ -26,7 +24,7 @@ _EXAMPLES: Final = """\
 @command("compare", _EXAMPLES)
 @lab_support.data_options(folds=5)
 @option("--artifact", type=Path, metavar="DIR", section="Learning", help="a trained selector; default: trained here")
-@option("--top-k", type=click.IntRange(1, 64), metavar="K", help="maximum finished drafts; default: each policy's")
+@option("--top-k", type=Whole(1, 64), metavar="K", help="maximum finished drafts; default: each policy's")
 @option(
     "--overshoot-tokens",
     type=COUNT,

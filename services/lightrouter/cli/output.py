@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from lightrouter.cli.text import one_line, printable, printable_json
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
-
-# A choice: columns that no line of a table reaches, so that output to a file is not folded.
-_PIPED_WIDTH: Final = 400
 
 
 def print_document(document: Message | Any, form: str) -> None:
@@ -32,14 +29,11 @@ def print_document(document: Message | Any, form: str) -> None:
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints a table without lines; only a terminal folds it."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """Prints a table without lines; a row is one line, however wide the terminal."""
+    from rich.cells import cell_len, set_cell_size
 
-    table = Table(box=None, pad_edge=False, header_style="")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))
-    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
+    table = [headings, *([one_line(cell) for cell in row] for row in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        sys.stdout.write("  ".join(map(set_cell_size, row, widths)).rstrip() + "\n")
+    sys.stdout.flush()

@@ -22,7 +22,7 @@ from lightrouter.cli import candidates, client, poolstore
 from lightrouter.cli.access import Access, tls_files, tls_options
 from lightrouter.cli.adapters import adapters
 from lightrouter.cli.errors import CommandError, ExitCode
-from lightrouter.cli.grammar import COUNT, SEED, SHARE, Decorator, Dollars, Duration, command, option, output
+from lightrouter.cli.grammar import COUNT, SEED, SHARE, Decorator, Dollars, Duration, Url, command, option, output
 from lightrouter.cli.poolstore import Home, home_options
 from lightrouter.cli.text import printable
 from lightrouter.evaluator.announce import Announcer
@@ -133,7 +133,7 @@ def _rule(*names: str, **settings: Any) -> Decorator:
 )
 @option(
     "--otlp",
-    metavar="URL",
+    type=Url(),
     section="Services",
     help="OTLP endpoint for traces and metrics; default: OTEL_..., else none",
 )

@@ -102,6 +102,6 @@ async def _move(home: Home, name: str, state: State, reason: str) -> None:
     async with store_of(home) as store:
         await store.update(change)
         held = await store.read()
-    sys.stdout.write(f"{name} is {state.value}\n")
+    sys.stdout.write(f"{name} is {'on ' if state is State.PROBATION else ''}{state.value}\n")
     if not any(entry.state is State.ADMITTED for entry in held.pool.entries.values()):
         sys.stderr.write("the pool has no admitted candidate left\n")

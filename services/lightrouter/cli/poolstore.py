@@ -9,6 +9,8 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.grammar import option, together
 from lightrouter.cli.places import POOL_VARIABLE, usual_pool
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from lightrouter.pool.store import Store
 
 _SECTION = "Pool"
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _POOL_OPTION = option(
     "--pool", type=Path, section=_SECTION, help=f"the pool file; default: ${POOL_VARIABLE}, else ./pool.yaml"
 )
@@ -85,7 +88,7 @@ def home_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="label selector of the resources; default: all",
         ),
         option("--context", default="", metavar="NAME", section=_SECTION, help="context of the kubeconfig"),
-        option("--kubeconfig", type=Path, section=_SECTION, help="default: $KUBECONFIG"),
+        option("--kubeconfig", type=_FILE, metavar="FILE", section=_SECTION, help="default: $KUBECONFIG"),
     )
     return add(with_home)
 

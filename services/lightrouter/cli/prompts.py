@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 
 from lightrouter.cli.answers import PATTERN_HELP, answer_pattern
 from lightrouter.cli.errors import CommandError, ExitCode
-from lightrouter.cli.grammar import Decorator, Dollars, Names, Number, alone, argument, option, together
+from lightrouter.cli.grammar import Decorator, Dollars, Names, Number, Whole, alone, argument, option, together
 from lightrouter.runtime import enums
 from lightrouter.v1.chat_pb2 import ChatMessage, Media, OutputSpec, Part, Role, Sampling, Tool, ToolMode
 from lightrouter.v1.policy_pb2 import Policy
@@ -46,14 +46,19 @@ SAMPLING: Final = {
     "max_output_tokens": "maximum tokens of the answer",
     "temperature": "randomness",
     "top_p": "probability mass of the tokens that are sampled",
-    "stop": "text at which the answer ends, may be repeated",
+    "stop": "text at which the answer ends; may be repeated",
     "seed": "seed of every random choice",
     "reasoning_effort": "how much the models reason before they answer",
 }
 """The fields of the sampling, and what they are."""
-_PATTERN_FLAGS: Final = {"json_pointer": "--answer-pointer"} | dict.fromkeys(
-    ("answer_pattern", "re2", "number", "choices"), "--answer-pattern"
-)
+_OTHER_FLAGS: Final = {
+    "json_pointer": "--answer-pointer",
+    "tools": "--tool",
+    "tool_choice": "--tool-choice",
+    "parallel_tool_calls": "--parallel-tool-calls",
+    "json_schema": "--schema",
+    "json_object": "--json-object",
+} | dict.fromkeys(("answer_pattern", "re2", "number", "choices"), "--answer-pattern")
 _KINDS: Final = {"image/": ("picture", "cat.png"), "audio/": ("sound", "question.wav")}
 _URI: Final = re.compile(r"(?:https|gs|s3|file-id):\S+")
 # The limit of the protos for the data of a part.
@@ -64,7 +69,7 @@ def flag(field: str) -> str | None:
     """Returns the flag of a field of a prompt; None if it has none."""
     if field in POLICY or field in SAMPLING:
         return f"--{field.removesuffix('_nanousd').replace('_', '-')}"
-    return _PATTERN_FLAGS.get(field)
+    return _OTHER_FLAGS.get(field)
 
 
 def prompt_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -102,7 +107,7 @@ def prompt_options(function: Callable[..., Any]) -> Callable[..., Any]:
         *(_flag(Sampling, name, about, "Generation") for name, about in SAMPLING.items()),
         option("--system", metavar="TEXT", section="Contents", help="instructions for the whole conversation"),
         *(
-            option(f"--{kind}", multiple=True, section="Contents", help=f"{about}, as a file or a URI")
+            option(f"--{kind}", multiple=True, metavar="FILE|URI", section="Contents", help=f"{about}; may be repeated")
             for kind, about in (
                 ("image", "a picture that the prompt is about"),
                 ("file", "a document"),
@@ -115,7 +120,7 @@ def prompt_options(function: Callable[..., Any]) -> Callable[..., Any]:
             multiple=True,
             section="Contents",
             help="a tool that the models may call, or a list of tools, as JSON: name, description, and parameters, a "
-            "JSON Schema; OpenAI's form is read too",
+            "JSON Schema; OpenAI's form is read too; may be repeated",
         ),
         option(
             "--tool-choice", metavar="CHOICE", section="Contents", help="auto, none, required, or the name of a tool"
@@ -152,7 +157,7 @@ def _type(field: Any) -> click.ParamType[Any, Any]:
         least = bounds.gt if bounds.HasField("gt") else bounds.gte
         return Number(least, bounds.lte, min_open=bounds.HasField("gt"))
     if kind in {"int32", "int64"}:
-        return click.IntRange(bounds.gte, bounds.lte)
+        return Whole(bounds.gte, bounds.lte)
     return Names() if field.name == "candidates" else click.STRING
 
 
@@ -191,6 +196,8 @@ def _media(place: str, family: str) -> Media:
     kind = mimetypes.guess_type(place)[0] or ""
     if _URI.fullmatch(place):
         return Media(uri=place, mime_type=kind if kind.startswith(family) else "")
+    if "://" in place:
+        raise CommandError(f"{place} is no URI of a kind that models take: https, gs or s3", ExitCode.USAGE)
     path = Path(place)
     if not kind or not kind.startswith(family):
         wanted = {

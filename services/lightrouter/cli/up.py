@@ -13,7 +13,7 @@ import click
 
 from lightrouter.cli.access import DEFAULT_ADDRESS
 from lightrouter.cli.errors import CommandError, ExitCode
-from lightrouter.cli.grammar import Number, alone, command, option
+from lightrouter.cli.grammar import Number, Url, alone, command, option
 from lightrouter.cli.places import POOL_VARIABLE, usual_pool
 from lightrouter.cli.suite import Suite, SuiteOptions
 from lightrouter.cli.text import log
@@ -51,9 +51,7 @@ _TELEMETRY: Final = "Telemetry"
     section=_TELEMETRY,
     help="least level of logged lines",
 )
-@option(
-    "--otlp", metavar="URL", section=_TELEMETRY, help="OTLP gRPC endpoint for traces, http://HOST:PORT; default: none"
-)
+@option("--otlp", type=Url(), section=_TELEMETRY, help="OTLP gRPC endpoint for traces, http://HOST:PORT; default: none")
 @option("--sampling-ratio", type=Number(0, 1), default=1.0, section=_TELEMETRY, help="share of requests traced")
 def up(
     pool: Path | None,

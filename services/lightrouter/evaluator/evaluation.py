@@ -31,7 +31,7 @@ class End(StrEnum):
     DECIDED = "all candidates are decided"
     ASKED = "the undecided candidates were asked all prompts"
     UNREACHED = "no candidate answers"
-    SPENT = "the budget or the time does not cover the next call; the same command continues from here"
+    SPENT = "the budget or the time does not cover the next call; the same command with more of it continues from here"
     UNREADABLE = "the judge's verdicts cannot be read"
 
 

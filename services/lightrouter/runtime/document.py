@@ -45,6 +45,14 @@ class _Dumper(yaml.SafeDumper):
         """Returns the node of a text."""
         return self.represent_scalar(f"{_TAG}str", value, style='"')
 
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
+        """Returns the node of a mapping; a key of some letters is a text in every version of YAML."""
+        node: yaml.MappingNode = super().represent_mapping(tag, mapping, flow_style)
+        for key, _ in node.value:
+            if re.fullmatch("[a-z][A-Za-z_]{3,}", key.value) and key.value not in {"true", "false", "null"}:
+                key.style = None
+        return node
+
 
 _Dumper.add_representer(str, _Dumper.represent_text)
 

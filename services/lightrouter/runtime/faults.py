@@ -25,17 +25,22 @@ def sentence(error: ErrorDetails, keys: Callable[[Path], Collection[str]]) -> st
         return "must be a list"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
+    if kind == "string_pattern_mismatch" and "https?://" in message:
+        return "must be a URL like http://localhost:4317"
     subject, should, rest = message.partition(" should ")
     if should and subject.isalpha():
         return f"must {rest.partition(' after validation')[0]}"
     return message[:1].lower() + message[1:]
 
 
-def meant(word: str, known: Collection[str]) -> str:
-    """Returns "; did you mean WORD?" for the known word closest to `word`, in any case; empty if none is close."""
+def meant(word: str, known: Collection[str], prefix: str = "") -> str:
+    """Returns "; did you mean WORD?" for the known word closest to `word`, in any case; empty if none is close.
+
+    `prefix` is what the sentence writes before the word.
+    """
     by_letters = {each.casefold(): each for each in known}
     close = difflib.get_close_matches(word[:100].casefold(), by_letters, n=1)
-    return f"; did you mean {by_letters[close[0]]}?" if close else ""
+    return f"; did you mean {prefix}{by_letters[close[0]]}?" if close else ""
 
 
 def field(path: Path) -> str:

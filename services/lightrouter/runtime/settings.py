@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
@@ -31,6 +31,7 @@ from pydantic_settings import (
 from lightrouter.runtime import enums
 from lightrouter.runtime.addresses import is_host_and_port
 from lightrouter.runtime.document import DocumentError, parse
+from lightrouter.runtime.faults import meant, sentence
 from lightrouter.runtime.otlptarget import Protocol, TargetError, target
 
 
@@ -213,7 +214,7 @@ def load(settings_class: type[SettingsType], argv: Sequence[str] | None = None) 
     try:
         return read(settings_class, arguments, os.environ)
     except InvalidSettingError as fault:
-        sys.stderr.write(f"{fault}\n")
+        sys.stderr.write(f"lightrouter serve {_service_name(settings_class)}: {fault}\n")
         raise SystemExit(2) from None
 
 
@@ -228,7 +229,10 @@ def read(settings_class: type[SettingsType], arguments: Sequence[str], environme
     values = _file_values(settings_class, config) if config else {}
     try:
         source: CliSettingsSource[SettingsType] = CliSettingsSource(
-            settings_class, cli_parse_args=flags, cli_prog_name=f"lightrouter serve {_service_name(settings_class)}"
+            settings_class,
+            cli_parse_args=flags,
+            cli_hide_none_type=True,
+            cli_prog_name=f"lightrouter serve {_service_name(settings_class)}",
         )
         build: Callable[..., SettingsType] = settings_class
         settings = build(_cli_settings_source=source, **values)
@@ -238,8 +242,10 @@ def read(settings_class: type[SettingsType], arguments: Sequence[str], environme
     except TargetError as error:
         raise InvalidSettingError(str(error)) from None
     except SettingsError as error:
-        cause = error.__cause__ or error
-        raise InvalidSettingError(_one_line(str(cause).removeprefix("error parsing CLI: "))) from None
+        message = _one_line(str(error.__cause__ or error).removeprefix("error parsing CLI: "))
+        if unknown := re.fullmatch(r"unrecognized arguments: --([\w-]+).*", message):
+            message += meant(unknown[1], [name.replace("_", "-") for name in settings_class.model_fields], "--")
+        raise InvalidSettingError(message) from None
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:
@@ -248,7 +254,7 @@ def read(settings_class: type[SettingsType], arguments: Sequence[str], environme
         key = ".".join(str(part) for part in first["loc"])
         flag = "--" + key.replace("_", "-")
         given = "" if first["type"] in {"missing", "extra_forbidden"} else f", got {first['input']!r}"
-        message = first["msg"].removeprefix("Value error, ")
+        message = sentence(first, lambda _: settings_class.model_fields)
         raise InvalidSettingError(
             f"setting {key} ({flag}, {_prefix(settings_class)}{key.upper()}): {message}{given}"
         ) from None
@@ -282,17 +288,12 @@ def _split_config(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
     return flags, config
 
 
-def _hint(name: str, known: Sequence[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
 def _refuse_unknown(settings_class: type[ServiceSettings], environment: Mapping[str, str]) -> None:
     prefix = _prefix(settings_class)
-    known = [prefix + name.upper() for name in settings_class.model_fields]
+    known = {name.upper() for name in settings_class.model_fields}
     for name in environment:
-        if prefix and name.startswith(prefix) and name not in known:
-            raise InvalidSettingError(f"environment variable {name} is not a setting{_hint(name, known)}")
+        if prefix and name.startswith(prefix) and (rest := name.removeprefix(prefix)) not in known:
+            raise InvalidSettingError(f"environment variable {name} is not a setting{meant(rest, known, prefix)}")
 
 
 def _file_values(settings_class: type[ServiceSettings], path: Path) -> dict[str, object]:
@@ -313,7 +314,7 @@ def _file_values(settings_class: type[ServiceSettings], path: Path) -> dict[str,
     known = list(settings_class.model_fields)
     for key in values:
         if key not in known:
-            raise InvalidSettingError(f"settings file {path}: {key} is not a setting{_hint(key, known)}")
+            raise InvalidSettingError(f"settings file {path}: {key} is not a setting{meant(str(key), known)}")
     return {key: _native(value) for key, value in values.items()}
 
 

@@ -225,6 +225,8 @@ def test_bad_input_names_flag_and_field(serve: Serve, capsys: pytest.CaptureFixt
         violations=[
             Violation("prompt.policy.boot_tokens", "must be 1 to 4,096"),
             Violation("prompt.policy.candidates[0]", "is not in the pool"),
+            Violation("prompt.output.tool_choice.name", "foo is not one of the request's tools"),
+            Violation("prompt.policy.answer_pattern.re2", "prompt.policy.answer_pattern.re2: not an RE2 pattern"),
             Violation("prompt.messages", "too many"),
         ],
     )
@@ -233,6 +235,8 @@ def test_bad_input_names_flag_and_field(serve: Serve, capsys: pytest.CaptureFixt
         (
             "lightrouter ask: --boot-tokens (prompt.policy.boot_tokens): must be 1 to 4,096\n"
             "--candidates (prompt.policy.candidates[0]): is not in the pool\n"
+            "--tool-choice (prompt.output.tool_choice.name): foo is not one of the request's tools\n"
+            "--answer-pattern (prompt.policy.answer_pattern.re2): not an RE2 pattern\n"
             "prompt.messages: too many\n"
         ),
     )
@@ -273,12 +277,32 @@ def test_a_missing_router_is_one_sentence(
     )
 
 
+NO_ADDRESSES = (
+    "http://127.0.0.1:50051",
+    "https://host:443",
+    "localhost",
+    ":50051",
+    "host:99999",
+    "host:",
+    "a:b:1",
+    "a b:1",
+)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["  "], "the prompt is empty"),
         (["Why?", "--timeout", "0"], "Invalid value for '--timeout': '0' is not a duration above 0"),
         (["Why?", "--address", ""], "no router answers"),
+        (["Why?", "--address", "dns:///127.0.0.1:1"], "no router answers"),
+        (["Why?", "--address", "[::1]:1"], "no router answers"),
+        *((["Why?", "--address", each], f"{each!r} must be HOST:PORT, such as 127") for each in NO_ADDRESSES),
+        (["Why?", "--candidates", ""], "Invalid value for '--candidates': '' has no name"),
+        (["Why?", "--candidates", " , "], "Invalid value for '--candidates': ' , ' has no name"),
+        (["Why?", "--jaeger", "localhost:16686"], "'localhost:16686' must be a URL like http://localhost"),
+        (["Why?", "--jaeger", "http://"], "'http://' must be a URL"),
+        (["Why?", "--image", "http://example.com/cat.png"], "is no URI of a kind that models take: https, gs or s3"),
     ],
 )
 def test_an_invalid_question_is_refused(

@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,6 +37,25 @@ def test_each_command_has_help(command: tuple[str, ...], capsys: pytest.CaptureF
     assert text.startswith(f"Usage: lightrouter {' '.join(command)} ")
     assert "Examples:" in text or command == ("demo",)
     assert "-h, --help" in text
+    assert '""' not in text
+
+
+@pytest.mark.parametrize("words", [[], ["ask"], ["pool"], ["pool", "list"]], ids=" ".join)
+def test_help_is_a_command_too(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*words, "--help"]) == 0
+    wanted = capsys.readouterr().out
+    for at in range(len(words) if len(words) == 2 else 1):
+        assert run([*words[:at], "help", *words[at:]]) == 0
+        assert capsys.readouterr().out == wanted
+
+
+def test_a_full_disk_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(up, "fetched_model", full)
+    assert run(["up", "--local-model"]) == 1
+    assert capsys.readouterr().err == "lightrouter: No space left on device\n"
 
 
 def test_the_help_lists_commands_examples_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

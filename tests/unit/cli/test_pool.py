@@ -57,7 +57,9 @@ def test_a_person_evicts_and_readmits_and_the_router_sees_it(path: Path, capsys:
     shown = capsys.readouterr().out
     assert "ByHand: it leaks" in shown
     assert "as its entry says" in shown
+    capsys.readouterr()
     assert pool("readmit", "b", "--pool", str(path), "--probation") == 0
+    assert capsys.readouterr().out == "b is on probation\n"
     assert seen() is State.PROBATION
     assert pool("readmit", "b", "--pool", str(path)) == 0
     assert seen() is State.ADMITTED
@@ -194,7 +196,7 @@ def test_contradicting_arguments_are_refused(
         (["--concurrency", "0"], "'--concurrency': 0 is not in the range x>=1"),
         (["--max-time", "nan"], "'--max-time': 'nan' is not a duration above 0"),
         (["--call-timeout", "2 weeks"], "'--call-timeout': '2 weeks' is not a duration above 0"),
-        (["--seed", "x"], "'--seed': 'x' is not a valid integer range"),
+        (["--seed", "x"], "'--seed': 'x' is not a valid whole number"),
     ],
 )
 def test_bounds_are_checked(path: Path, bad: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

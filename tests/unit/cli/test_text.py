@@ -9,6 +9,13 @@ from hypothesis import strategies as st
 from lightrouter.cli import text
 from lightrouter.cli.grammar import Dollars
 from lightrouter.cli.grammar import Duration as Time
+from lightrouter.cli.output import print_table
+
+
+def test_a_row_of_a_table_is_one_line_whatever_its_letters(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["name", "why"], [["a", "one\ntwo"], ["模型", "x" * 300], ["b", ""]])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["name  why", "a     one two", f"模型  {'x' * 300}", "b"]
 
 
 def test_money_is_shown_to_the_last_nano_dollar() -> None:

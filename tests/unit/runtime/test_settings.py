@@ -55,7 +55,8 @@ def test_a_word_in_the_file_is_what_yaml_1_2_says(tmp_path: Path, word: str) -> 
         (["--listen", "unix:50051"], "write unix:./50051"),
         (["--listen", "unix-abstract:50051"], "HOST:PORT"),
         (["--log-level", "loud"], "log_level"),
-        (["--otlp-endpoint", "collector:4317"], "otlp_endpoint"),
+        (["--otlp-endpoint", "collector:4317"], "otlp_endpoint.*: must be a URL like http://localhost:4317, got"),
+        (["--grace-second", "3"], "unrecognized arguments: --grace-second 3; did you mean --grace-seconds"),
         (["--config"], "--config"),
         (["--config", "/does/not/exist.yaml"], "/does/not/exist.yaml"),
     ],
@@ -86,6 +87,11 @@ def test_an_unknown_environment_variable_is_named_with_the_one_meant() -> None:
         InvalidSettingError, match=r"LIGHTROUTER_EXAMPLE_COLOR is not a setting.*LIGHTROUTER_EXAMPLE_COLOUR"
     ):
         read(ExampleSettings, [], {"LIGHTROUTER_EXAMPLE_COLOR": "x"})
+
+
+def test_an_environment_variable_like_none_gets_no_suggestion() -> None:
+    with pytest.raises(InvalidSettingError, match=r"LIGHTROUTER_EXAMPLE_NOSUCH is not a setting$"):
+        read(ExampleSettings, [], {"LIGHTROUTER_EXAMPLE_NOSUCH": "x"})
 
 
 def test_the_environment_of_other_services_is_theirs() -> None:

@@ -246,8 +246,10 @@ class Server:
 def _bind(server: grpc.aio.Server, listen: str, credentials: grpc.ServerCredentials | None) -> str:
     try:
         port = server.add_secure_port(listen, credentials) if credentials else server.add_insecure_port(listen)
-    except RuntimeError as error:
-        raise AddressUnavailableError(f"cannot listen on {listen}: {error}") from None
+    except RuntimeError:
+        raise AddressUnavailableError(
+            f"cannot listen on {listen}: it is in use, not of this machine, or not allowed"
+        ) from None
     return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
 
 
