@@ -21,6 +21,7 @@ DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
 ADDRESS_VARIABLE: Final = "LIGHTROUTER_ADDRESS"
 """The environment variable that names the router."""
 
+# The ports of TCP have 16 bits.
 _LAST_PORT: Final = 65535
 _HOST_AND_PORT: Final = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+)(?::([0-9]{1,5}))?", re.ASCII)
 _NO_AUTHORITIES: Final = "TLS needs --tls-ca-file, the trusted authorities"

@@ -3,9 +3,8 @@
 Each response is written down as soon as it is there, beside the recording (FILE.partial); nothing that was paid for is
 lost when the run ends early, and the next run asks only for what is missing.
 
-A response knows what it belongs to: its prompt's text, and of its candidate the model, the prices, the token limit and,
-if the pool file is known, everything else that answers depend on (`Origin`). Responses of other origins are never
-mixed: a run that would mix them is refused. Answers and tasks may be corrected at any time: everything is scored again.
+A response knows its `Origin`: its prompt's text, and its candidate's model, prices, token limit and pool entry. A run
+that would mix origins is refused. Answers and tasks may be corrected at any time: everything is scored again.
 """
 
 from __future__ import annotations
