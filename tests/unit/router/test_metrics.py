@@ -213,7 +213,8 @@ def test_callers_have_their_requests_and_their_cost_and_their_number_is_bound() 
         measured.routes.started()
         measured.routes.ended(RouteRecord(ledger, caller=f"caller {number % 250}" if number else ""))
     cost = measured.values(i.CALLER_COST)
-    assert len(cost) == 201
+    assert len(cost) == 202
+    assert cost["",] == 100
     assert (cost["caller 1",], cost["caller 49",], cost["caller 200",], cost["other",]) == (200, 200, 100, 5000)
     assert measured.values(i.CALLER_REQUESTS)["caller 1", "failed"] == 2
 

@@ -71,13 +71,13 @@ FULL_COST: Final = Instrument(
 CALLER_REQUESTS: Final = Instrument(
     "lightrouter.caller.requests",
     "{request}",
-    "Routes that ended, by caller and outcome, if callers need a token or a certificate.",
+    "Routes that ended, by outcome and, if callers need a token or a certificate, by caller.",
     (names.CALLER, names.OUTCOME),
 )
 CALLER_COST: Final = Instrument(
     "lightrouter.caller.cost_nanousd",
     "{nanousd}",
-    "Cost in the ledgers, in nano-dollars, by caller, if callers need a token or a certificate.",
+    "Cost in the ledgers, in nano-dollars, if callers need a token or a certificate by caller.",
     (names.CALLER,),
 )
 DEGRADED: Final = Instrument(

@@ -97,11 +97,9 @@ class RouteMetrics:
             self._cost.add(entry.cost_nanousd, candidate, stage)
 
     def _count_caller(self, record: RouteRecord) -> None:
-        if not record.caller:
-            return
-        if len(self._callers) < _MOST_CALLERS:
+        if record.caller and len(self._callers) < _MOST_CALLERS:
             self._callers.add(record.caller)
-        caller = record.caller if record.caller in self._callers else OTHER
+        caller = record.caller if not record.caller or record.caller in self._callers else OTHER
         self._caller_requests.add(1, caller, record.outcome.value)
         self._caller_cost.add(sum(entry.cost_nanousd for entry in record.ledger.entries), caller)
 
