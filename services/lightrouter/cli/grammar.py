@@ -244,7 +244,7 @@ class Names(click.ParamType[tuple[str, ...], Any]):
         """Returns the names."""
         parts: Sequence[str] = value.split(",") if isinstance(value, str) else value
         names = tuple(part.strip() for part in parts if part.strip())
-        if not names:
+        if isinstance(value, str) and not names:
             self.fail(f"{value!r} has no name; leave the option out for all.", param, ctx)
         return names
 
