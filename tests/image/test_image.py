@@ -89,7 +89,7 @@ def test_the_image_lists_its_commands_if_none_is_given(docker: Docker, image: st
 def test_a_wrong_setting_ends_it_with_status_2(docker: Docker, image: str) -> None:
     ended = docker.restricted(image, "serve", "selector", "--listen", "nowhere", check=False)
     assert ended.returncode == 2
-    assert ended.stderr.startswith("setting listen (--listen, LIGHTROUTER_SELECTOR_LISTEN)")
+    assert ended.stderr.startswith("lightrouter serve selector: setting listen (--listen, LIGHTROUTER_SELECTOR_LISTEN)")
 
 
 def test_the_selector_serves_and_ends_at_sigterm(docker: Docker, image: str) -> None:
