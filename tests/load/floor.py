@@ -22,14 +22,15 @@ import grpc
 import uvloop
 from yarl import URL
 
+from lightrouter.runtime.telemetry import names
 from lightrouter.v1.ledger_pb2 import Ledger, LedgerEntry
 from lightrouter.v1.policy_pb2 import SelectorStrategy
 from lightrouter.v1.router_pb2 import Answer, CompleteRequest, CompleteResponse
-from lightrouter.v1.router_pb2_grpc import RouterServiceServicer, add_RouterServiceServicer_to_server
 from tests.load import suite
 from tests.load.load import Target
 from tests.load.processes import Group, service, wait_for
 
+_TITLE: Final = "bare aiohttp and gRPC"
 _START_SECONDS: Final = 30.0
 
 
@@ -42,18 +43,17 @@ def running(upstream_port: int, work: Path, selector: SelectorStrategy.ValueType
     with service([sys.executable, "-m", "tests.load.floor", str(upstream_port), str(ready)], {}, log) as process:
         wait_for("the floor", lambda: ready.exists() or None, process, _START_SECONDS, log)
         start_s = time.perf_counter() - begin
-        address = ready.read_text()
-        title = "bare aiohttp and gRPC"
-        yield Target(title, suite.MODEL_CALLS, Group({title: process}), start_s, lambda: suite.routes(address, selector))
+        address, group = ready.read_text(), Group({"floor": process})
+        yield Target(_TITLE, suite.MODEL_CALLS, group, start_s, lambda: suite.routes(address, selector))
 
 
-class _Router(RouterServiceServicer):
+class _Router:
     def __init__(self, session: aiohttp.ClientSession, url: URL) -> None:
         self._session = session
         self._url = url
 
-    async def Complete(  # type: ignore[override]  # the stub is that of synchronous servers
-        self, request: CompleteRequest, context: object
+    async def complete(
+        self, request: CompleteRequest, _context: grpc.aio.ServicerContext[CompleteRequest, CompleteResponse]
     ) -> CompleteResponse:
         prompt = request.prompt
         messages = [{"role": "user", "content": message.content} for message in prompt.messages]
@@ -70,8 +70,8 @@ class _Router(RouterServiceServicer):
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     if line and line != b"data: [DONE]":
-                        for choice in json.loads(line.removeprefix(b"data: "))["choices"]:
-                            text.append(choice["delta"].get("content", ""))
+                        choices = json.loads(line.removeprefix(b"data: "))["choices"]
+                        text += [choice["delta"].get("content", "") for choice in choices]
         return "".join(text)
 
 
@@ -80,7 +80,11 @@ async def _serve(upstream_port: int, ready: Path) -> None:
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
         server = grpc.aio.server()
         router = _Router(session, URL(f"http://127.0.0.1:{upstream_port}/v1/chat/completions"))
-        add_RouterServiceServicer_to_server(router, server)
+        method = grpc.unary_unary_rpc_method_handler(
+            router.complete, CompleteRequest.FromString, CompleteResponse.SerializeToString
+        )
+        handler = grpc.method_handlers_generic_handler(names.ROUTER_SERVICE, {"Complete": method})
+        server.add_generic_rpc_handlers((handler,))
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         # It is read as soon as it is there.
