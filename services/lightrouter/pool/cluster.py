@@ -110,8 +110,7 @@ class ClusterApi:
     async def list(self) -> Object:
         """Returns the list with its items and its resourceVersion."""
         async with self._reply(self._list) as response:
-            # In a thread: a list may take longer than the 20 ms that an event loop may be blocked.
-            found = await asyncio.to_thread(_json, await _read(response, _MAX_LIST_BYTES))
+            found = await _object(response, _MAX_LIST_BYTES)
         if not isinstance(found.get("items"), list) or not version_of(found):
             raise MalformedError("the API sent a list without items or without a version")
         return found
@@ -152,7 +151,7 @@ class ClusterApi:
         body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "metadata": metadata, "status": status}
         patch = partial(self._patch_status, name, body, field_manager=manager, force="true", _content_type=_APPLY_PATCH)
         async with self._reply(patch) as response:
-            return version_of(_json(await _read(response, _MAX_EVENT_BYTES)))
+            return version_of(await _object(response, _MAX_EVENT_BYTES))
 
     @asynccontextmanager
     async def _reply(
@@ -177,6 +176,11 @@ async def _check(response: aiohttp.ClientResponse) -> None:
     with suppress(ValueError, LookupError, TypeError):
         said = str(json.loads(said)["message"])
     raise ClusterError(f"the API says {response.status}: {' '.join(said.split())[:300]}", response.status)
+
+
+async def _object(response: aiohttp.ClientResponse, most: int) -> dict[str, Any]:
+    # In a thread: to parse many bytes takes longer than the 20 ms that an event loop may be blocked.
+    return await asyncio.to_thread(_json, await _read(response, most))
 
 
 async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
