@@ -16,13 +16,15 @@ from lightrouter.learned.features import Candidate
 from lightrouter.learned.gain import Answered, Gains, Known, rows
 from lightrouter.learned.trees import total
 
-# The expected qualities of the imagined answers: a choice, a wrong one, a doubtful one and a right one.
-_QUALITIES: Final = (0.25, 0.5, 0.75)
+# The imagined answers: their expected qualities, and whether a comparable answer is in them. A choice: one that gives
+# none, a wrong one, a doubtful one and a right one.
+_IMAGINED: Final = ((0.25, False), (0.25, True), (0.5, True), (0.75, True))
 _OF_AN_ANSWER: Final = ("value", "gain", "price")
 NAMES: Final[tuple[str, ...]] = (
     "first_gain",
     "most_further",
-    *(f"{name}_after_{quality}" for quality in _QUALITIES for name in _OF_AN_ANSWER),
+    *(f"{name}_after_{number}" for number in range(len(_IMAGINED)) for name in _OF_AN_ANSWER),
+    "first_price",
     "mean_price",
     "least_price",
     "others",
@@ -30,8 +32,9 @@ NAMES: Final[tuple[str, ...]] = (
     "options",
     "neighbour_similarity",
 )
-"""The features of a route whose first candidate is chosen, in their order. Prices are shares of the worth."""
-# The least price as a share of the worth: its logarithm is finite for a candidate that costs nothing.
+"""The features of a route whose first candidate is chosen, in their order. Prices are logarithms of shares of the
+worth; the last three are shares of the unit of `row`."""
+# The least share: its logarithm is finite for a candidate that costs nothing.
 _LEAST_PRICE: Final = 1e-9
 
 
@@ -54,13 +57,10 @@ class Followups(NamedTuple):
     cost: float
 
 
-def unit(others: Sequence[Offer]) -> float:
-    """Returns the nano-dollars in which the cost of the further answers is learned: the mean of one of them."""
-    return fmean(each.cost for each in others)
+def row(known: Known, gains: Gains, offers: Sequence[Offer], worth: float, most: int) -> tuple[list[float], float]:
+    """Returns the features of a route, in the order of `NAMES`, and the unit in which its further cost is learned.
 
-
-def row(known: Known, gains: Gains, offers: Sequence[Offer], worth: float, most: int) -> list[float]:
-    """Returns the features of a route, in the order of `NAMES`.
+    The unit is the mean cost, in nano-dollars, of the candidates that would be the next after the imagined answers.
 
     Args:
         known: What is known of the prompt.
@@ -71,24 +71,30 @@ def row(known: Known, gains: Gains, offers: Sequence[Offer], worth: float, most:
     """
     first, others = offers[0].candidate, offers[1:]
     candidates = [each.candidate for each in others]
-    shares = [each.cost / worth for each in others]
+    costs = [each.cost for each in others]
+    shares = [cost / worth for cost in costs]
     length = round(known.featurizer.priors.expected_length(first.name, known.asked.neighbours) or 0.0)
+    unit = 0.0
     found = [gains.gain(rows(known, [], [first, *candidates])[0]), float(most)]
-    for quality in _QUALITIES:
-        # Only who agrees with whom counts of an answer.
-        answer = Answered(first, quality, "" if known.asked.options else None, length)
+    for quality, answers in _IMAGINED:
+        # Free texts give no comparable answer; of one, only who agrees with it would count.
+        answer = Answered(first, quality, "" if answers and known.asked.options else None, length)
         after = map(gains.gain, rows(known, [answer], candidates))
         gain, share = max(zip(after, shares, strict=True), key=lambda pair: pair[0] - pair[1])
         found += [gain - share, gain, _log(share)]
-    return [
+        unit += share * worth / len(_IMAGINED)
+    features = [
         *found,
-        _log(fmean(shares)),
-        _log(min(shares)),
+        *(
+            _log(share * worth / unit if unit else 1.0)
+            for share in (offers[0].cost / worth, fmean(shares), min(shares))
+        ),
         float(len(others)),
         known.asked.length,
         float(len(known.asked.options)),
         known.asked.neighbours.nearest,
     ]
+    return features, unit
 
 
 def followups(known: Known, gains: Gains, offers: Sequence[Offer], worth: float, most: int) -> Followups | None:
@@ -100,9 +106,9 @@ def followups(known: Known, gains: Gains, offers: Sequence[Offer], worth: float,
         return None
     if not (worth and most and offers[1:]):
         return Followups(0.0, 0.0)
-    seen = row(known, gains, offers, worth, most)
+    seen, unit = row(known, gains, offers, worth, most)
     gain = min(max(total(gains.further_gain, seen), -1.0), 1.0)
-    return Followups(gain, max(total(gains.further_cost, seen), 0.0) * unit(offers[1:]))
+    return Followups(gain, max(total(gains.further_cost, seen), 0.0) * unit)
 
 
 def _log(share: float) -> float:

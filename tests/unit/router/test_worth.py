@@ -105,7 +105,7 @@ async def test_a_quote_says_who_would_be_asked_first_and_spends_nothing() -> Non
     [({}, None, 4), ({"k": 1}, None, 1), ({"k": 2}, 2.9, 2), ({}, 2.0, 2), ({}, 1.9, 1)],
 )
 async def test_a_quote_has_what_is_expected_of_further_answers_and_an_answer_does_not_ask_for_it(
-    policy: dict[str, int], paid: float | None, answers: int
+    policy: dict[str, Any], paid: float | None, answers: int
 ) -> None:
     pool = snapshot(*(pool_candidate(name, price=10**9) for name in NAMES))
     models, selector = FakeModels(pool, **{name: Model() for name in NAMES}), knowing()

@@ -14,7 +14,7 @@ from lightrouter.lab.training.gains import Sequences, Teacher, trees
 from lightrouter.lab.training.quality import Held, Situation
 from lightrouter.lab.training.worths import NANOUSD, Route
 from lightrouter.learned.features import Candidate
-from lightrouter.learned.followups import Offer, row, unit
+from lightrouter.learned.followups import Offer, row
 from lightrouter.learned.gain import Gains
 from lightrouter.recording.prices import PriceList
 from lightrouter.router.stages.plan import MOST_ASKED
@@ -24,8 +24,8 @@ from lightrouter.v1.candidate_pb2 import Prices
 _ROUTES: Final = 3
 # Maximum prompts of a fold from which routes are learned: a choice, for the time.
 _PROMPTS: Final = 1000
-# The spread of the factor, as a logarithm, by which each candidate's price is changed: a choice. Other pools have other
-# prices for the same models.
+# The spread of the factor, as a logarithm, by which each candidate's price is changed on two of three routes: a choice.
+# Other pools have other prices for the same models.
 _PRICE_SPREAD: Final = 0.5
 # The least and the largest worth, in US dollars: beyond both, nobody or everybody is asked for more.
 _WORTHS: Final = (WORTHS[0] / 20, WORTHS[-1])
@@ -37,7 +37,7 @@ class Followed(NamedTuple):
     Attributes:
         row: The features of the route before anyone is asked.
         gain: The rise in quality of the picked answer.
-        cost: What they cost, in units of `followups.unit`.
+        cost: What they cost, in units of `followups.row`.
         unit: That unit, in nano-dollars.
     """
 
@@ -59,8 +59,9 @@ def followed(cases: Cases, held: Held, gains: Gains, prices: PriceList, seed: in
                 continue
             situation = Situation(pool, held.model.featurizer)
             sequences = Sequences(situation, teacher)
-            for _ in range(_ROUTES):
-                changed = [_scaled(each, math.exp(drawn.gauss(0, _PRICE_SPREAD))) for each in listed]
+            for number in range(_ROUTES):
+                spread = _PRICE_SPREAD if number else 0.0
+                changed = [_scaled(each, math.exp(drawn.gauss(0, spread))) for each in listed]
                 route = Route(cases, situation, sequences, gains, changed)
                 worth = math.exp(drawn.uniform(*map(math.log, _WORTHS))) * NANOUSD
                 yield _followed(route, sequences, gains, worth, drawn.randrange(1, MOST_ASKED))
@@ -79,10 +80,10 @@ def _followed(route: Route, sequences: Sequences, gains: Gains, worth: float, mo
     costs = {place: float(step.cost) for place, step in route.open(frozenset()).items()}
     places = [first, *(place for place in costs if place != first)]
     offers = [Offer(Candidate(route.names[place], 0.0, 0), costs[place]) for place in places]
-    scale = unit(offers[1:])
+    features, unit = row(sequences.known, gains, offers, worth, most)
     booked = sum(map(route.booked, further))
     rise = sequences.picked(frozenset([first, *further])) - sequences.picked(frozenset([first]))
-    return Followed(row(sequences.known, gains, offers, worth, most), rise, booked / scale if scale else 0.0, scale)
+    return Followed(features, rise, booked / unit if unit else 0.0, unit)
 
 
 def _part(case: Case, drawn: random.Random) -> Case:
