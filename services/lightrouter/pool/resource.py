@@ -16,7 +16,7 @@ Each part of the status has one writer, and the writer's field manager owns it (
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -24,7 +24,6 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from lightrouter.pool.file import MAX_CANDIDATES
-from lightrouter.pool.prices import PriceList
 from lightrouter.pool.schema import PublicEntry, PublicPool
 from lightrouter.pool.status import DIVERSE, DRIFTED, CandidateStatus, Condition, PoolStatus, Truth, overlaid
 from lightrouter.runtime import faults
@@ -54,6 +53,7 @@ It differs from `ROUTER`, because a router that has seen no drift must not remov
 
 # A choice: a message stays readable, far below the 32,768 characters that a condition's message may have.
 _MAX_FAULTS: Final = 10
+_keys: Final = faults.keys_of(PublicEntry, by_alias=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +103,6 @@ def parse(resource: Object) -> PublicEntry:
         ]
     more = f" (and {len(found) - _MAX_FAULTS} more)" if len(found) > _MAX_FAULTS else ""
     raise ResourceError("; ".join(found[:_MAX_FAULTS]) + more)
-
-
-def _keys(section: tuple[str | int, ...]) -> Collection[str]:
-    model = PriceList if section else PublicEntry
-    return [known.alias or name for name, known in model.model_fields.items()]
 
 
 @dataclass(frozen=True, slots=True)
