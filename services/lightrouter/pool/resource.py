@@ -25,7 +25,7 @@ from pydantic import ValidationError
 
 from lightrouter.pool.file import MAX_CANDIDATES
 from lightrouter.pool.schema import PublicEntry, PublicPool
-from lightrouter.pool.status import DIVERSE, DRIFTED, CandidateStatus, Condition, PoolStatus, Truth, overlaid
+from lightrouter.pool.status import DIVERSE, DRIFTED, CandidateStatus, PoolStatus, Truth, overlaid
 from lightrouter.runtime import faults
 
 Object = Mapping[str, Any]
@@ -255,10 +255,9 @@ def router_writes(known: ParsedResource, acceptance: Acceptance, now: datetime) 
     parts: dict[str, Object] = {}
 
     def part(manager: str, kind: str, status: Truth, reason: str, message: str, **more: Any) -> None:
-        before = known.status.condition(kind)
-        said = Condition.after(before, kind, status, reason, message, now)
+        said = known.status.next_condition(kind, status, reason, message, now)
         said = said.model_copy(update={"observed_generation": generation})
-        if said != before:
+        if said != known.status.condition(kind):
             parts[manager] = {**more, "conditions": [said.model_dump(by_alias=True)]}
 
     part(
