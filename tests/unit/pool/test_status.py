@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lightrouter.pool.choices import State
 from lightrouter.pool.resource import Resources
 from lightrouter.pool.schema import PublicEntry, PublicPool
-from lightrouter.pool.status import BY_HAND, DIVERSE, DRIFTED, CandidateStatus, Category, Condition, overlaid
+from lightrouter.pool.status import BY_HAND, DIVERSE, DRIFTED, CandidateStatus, Category, overlaid
 from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
 from tests.unit.pool.status_support import SINCE, condition, held
 
