@@ -115,4 +115,4 @@ async def test_a_quote_has_further_answers_where_the_policy_allows_them(
         first = quote.first[0].actions[0]
         assert (quote.expected_cost_nanousd > first.cost_nanousd) == further
         assert quote.expected_cost_nanousd == first.cost_nanousd + first.further_cost_nanousd
-        assert quote.expected_quality == pytest.approx(first.gain + first.further_gain)
+        assert quote.expected_quality == pytest.approx(min(1.0, first.gain + first.further_gain))
