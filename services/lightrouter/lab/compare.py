@@ -24,8 +24,8 @@ from lightrouter.lab.policies.baselines.routing import NearestPrompts, PromptOnl
 from lightrouter.lab.policies.baselines.single import BestSingle, Random, Single
 from lightrouter.lab.policies.decision import Policy
 from lightrouter.lab.policies.routed import Routed
-from lightrouter.lab.report import comparison, frontier
-from lightrouter.lab.report.page import Findings, write
+from lightrouter.lab.report import comparison
+from lightrouter.lab.report.page import Findings
 from lightrouter.lab.results.accounts import Pace
 from lightrouter.lab.results.figures import Figures
 from lightrouter.lab.results.running import Progress
@@ -79,16 +79,12 @@ def compare(settings: Settings, progress: Progress) -> Compared:
         policies.update({each.name: each for each in _policies(study, settings, number, train)})
         return list(policies.values())
 
-    outcomes = study.outcomes(of_split)
-    figures = study.figures(outcomes)
-    duels = frontier.duels(outcomes, figures, study.bootstrap)
+    results = study.results(of_split)
     name, prompts = settings.data.name, f"{len(data.test):,} prompts"
-    found = comparison.findings(f"{name}, {prompts}", study.models, policies, figures, prices, duels)
+    found = comparison.findings(f"{name}, {prompts}", study.models, policies, results, prices)
     title = f"{name}: quality against cost on {prompts}, {len(study.models)} models"
     head = {"data": name, "prompts": len(data.test)}
-    found = settings.complete(found, title, head, data, prices, _notes(settings, data, policies))
-    write(found, settings.out)
-    return Compared(found, figures)
+    return Compared(study.write(found, title, head, _notes(settings, data, policies)), results.figures)
 
 
 def _policies(study: Study, settings: Settings, number: int, train: LabelledData) -> list[Policy]:
