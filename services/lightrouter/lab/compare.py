@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from google.protobuf import text_format
 
@@ -27,7 +27,6 @@ from lightrouter.lab.policies.routed import Routed
 from lightrouter.lab.report import comparison
 from lightrouter.lab.report.page import Findings
 from lightrouter.lab.results.accounts import Pace
-from lightrouter.lab.results.figures import Figures
 from lightrouter.lab.results.running import Progress
 from lightrouter.lab.settings import RunSettings
 from lightrouter.lab.study import Study
@@ -53,15 +52,8 @@ class Settings(RunSettings):
     overshoot_tokens: int | None = None
 
 
-class Compared(NamedTuple):
-    """The findings of a comparison and the figures of each policy."""
-
-    findings: Findings
-    figures: Mapping[str, Figures]
-
-
-def compare(settings: Settings, progress: Progress) -> Compared:
-    """Runs the comparison and writes its report.
+def compare(settings: Settings, progress: Progress) -> Findings:
+    """Runs the comparison and writes its report; returns the findings.
 
     Raises:
         ArtifactError: The artifact cannot be used.
@@ -84,7 +76,7 @@ def compare(settings: Settings, progress: Progress) -> Compared:
     found = comparison.findings(f"{name}, {prompts}", study.models, policies, results, prices)
     title = f"{name}: quality against cost on {prompts}, {len(study.models)} models"
     head = {"data": name, "prompts": len(data.test)}
-    return Compared(study.write(found, title, head, _notes(settings, data, policies)), results.figures)
+    return study.write(found, title, head, _notes(settings, data, policies))
 
 
 def _policies(study: Study, settings: Settings, number: int, train: LabelledData) -> list[Policy]:

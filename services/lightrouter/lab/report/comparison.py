@@ -88,9 +88,10 @@ def findings(
                 "Boot calls cut and held",
                 _WAYS,
                 [
-                    {"name": name, "way": way, **values}
-                    for name, each in figures.items()
-                    for way, values in each.both_ways.items()
+                    {"name": row["name"], "way": way, **booked}
+                    for row in rows
+                    if "held" in row
+                    for way, booked in (("cut", row), ("held", row["held"]))
                 ],
                 _WAYS_NOTE,
             ),
@@ -144,7 +145,7 @@ def _row(name: str, figures: Figures, about: str, boot_tokens: int) -> dict[str,
         "input_tokens": figures.input_tokens,
         **flat("cost_usd", figures.cost_usd),
         "gain": {_BASELINES[baseline]: gain for baseline, gain in figures.gain.items()},
-        **{way: booked for way, booked in figures.both_ways.items() if way == "held"},
+        **({"held": figures.held} if figures.held else {}),
     }
 
 

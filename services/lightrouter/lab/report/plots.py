@@ -72,10 +72,17 @@ def pareto(points: Sequence[Point], cost_label: str, title: str) -> bytes:
                 alpha=0.9,
                 markersize=7 if own else 4.5,
             )
-    front = _front([point for point in points if point.kind != "bound"])
-    axes.plot(
-        [p.cost.mean for p in front], [p.quality.mean for p in front], "--", color="#999999", linewidth=0.9, zorder=0
+    # The best first: a point is on the front if it is better than all that cost less.
+    ranked = sorted(
+        (each for each in points if each.kind != "bound"), key=lambda each: (each.cost.mean, -each.quality.mean)
     )
+    best = np.maximum.accumulate([-np.inf, *(each.quality.mean for each in ranked)])
+    front = [
+        (each.cost.mean, each.quality.mean)
+        for each, less in zip(ranked, best, strict=False)
+        if each.quality.mean > less
+    ]
+    axes.plot(*np.transpose(front), "--", color="#999999", linewidth=0.9, zorder=0)
     if all(point.cost.mean > 0 for point in points):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -206,14 +213,6 @@ def _errors(estimates: Sequence[Estimate]) -> list[list[float]]:
     """Returns the lengths of the intervals below and above the means, at least 0 whatever the rounding."""
     below = [max(0.0, estimate.mean - estimate.low) for estimate in estimates]
     return [below, [max(0.0, estimate.high - estimate.mean) for estimate in estimates]]
-
-
-def _front(points: Sequence[Point]) -> list[Point]:
-    front: list[Point] = []
-    for point in sorted(points, key=lambda each: (each.cost.mean, -each.quality.mean)):
-        if not front or point.quality.mean > front[-1].quality.mean:
-            front.append(point)
-    return front
 
 
 @contextmanager

@@ -16,8 +16,7 @@ from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
 
 BEST_SINGLE = "best-single"
 FULL_ENSEMBLE = "full-ensemble-majority"
-_BOOKED = ("output_tokens", "input_tokens", "cost_usd", "seconds")
-_WAYS = {"cut": "", "held": "held_"}
+_HELD = ("output_tokens", "input_tokens", "cost_usd", "seconds")
 _NOT_MEASURED = Estimate.of(math.nan)
 
 
@@ -36,7 +35,7 @@ class Figures:
         seconds: Simulated time from prompt to answer.
         planned_usd: US dollars that its calls were expected to cost; 0 if nobody planned.
         gain: Difference in quality to the policies named, paired by prompt.
-        both_ways: Output tokens, input tokens, dollars and seconds with calls cut and held; empty without a boot stage.
+        held: Output tokens, input tokens, dollars and seconds as if boot calls were held; empty without a boot stage.
     """
 
     quality: Estimate
@@ -49,7 +48,7 @@ class Figures:
     seconds: float
     planned_usd: float
     gain: Mapping[str, Estimate]
-    both_ways: Mapping[str, Mapping[str, float]]
+    held: Mapping[str, float]
 
     @property
     def measured(self) -> bool:
@@ -124,11 +123,7 @@ class Results:
             seconds=float(own.seconds.mean()),
             planned_usd=float(own.planned_usd.mean()),
             gain=dict(zip(compared, rest[1:], strict=True)),
-            both_ways={
-                way: {key: float(getattr(own, f"{begin}{key}").mean()) for key in _BOOKED}
-                for way, begin in _WAYS.items()
-                if own.boot_output_tokens.any()
-            },
+            held={key: float(getattr(own, f"held_{key}").mean()) for key in _HELD if own.boot_output_tokens.any()},
         )
 
 
