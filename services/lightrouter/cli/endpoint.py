@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -15,8 +14,8 @@ from lightrouter.cli import served
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.modelapis import AZURE_HOSTS, OPENAI, ModelsApi
 from lightrouter.cli.served import ServedModel
+from lightrouter.cli.text import reason
 from lightrouter.pool.values import AUTHORIZATION, under
-from lightrouter.runtime import files
 
 # Choices: far above the longest list of models seen, and short enough for a person who waits.
 _MAX_BYTES: Final = 16 * 2**20
@@ -85,18 +84,6 @@ def named(models: Sequence[ServedModel], wanted: Sequence[str]) -> list[ServedMo
     return [by_id[name] for name in dict.fromkeys(wanted)]
 
 
-def write(path: Path, text: str) -> None:
-    """Replaces the pool file at `path`.
-
-    Raises:
-        CommandError: It cannot be written.
-    """
-    try:
-        files.replace(path, text.encode())
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
-
-
 def list_models(
     urls: Sequence[str], api_key: str | None, client: httpx.Client, api: ModelsApi = OPENAI
 ) -> tuple[str, list[ServedModel]]:
@@ -152,8 +139,7 @@ def _page(address: str, headers: Mapping[str, str], client: httpx.Client, *, key
             with client.stream("GET", url, headers=headers, timeout=_TIMEOUT_S, follow_redirects=False) as response:
                 body = _body(response, address)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            reason = str(error) or type(error).__name__
-            raise EndpointError(f"{address} cannot be reached: {reason}", weight=2) from None
+            raise EndpointError(f"{address} cannot be reached: {reason(error)}; does it run, is it right?") from None
         location = response.headers.get("location")
         if not (300 <= response.status_code < 400 and location):
             break

@@ -116,10 +116,7 @@ def _keep(path: Path, text: str, *, write: bool) -> None:
     if not write:
         sys.stderr.write(f"--write puts what was found into {path}\n")
         return
-    try:
-        files.replace(path, text.encode())
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
+    files.replace(path, text.encode())
 
 
 async def find(entry: CandidateEntry) -> Finding:

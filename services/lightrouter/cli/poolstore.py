@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import click
 
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.grammar import option, together
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from lightrouter.pool.store import Store
 
 _SECTION = "Pool"
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _POOL_OPTION = option(
     "--pool", type=Path, section=_SECTION, help=f"the pool file; default: ${POOL_VARIABLE}, else ./pool.yaml"
 )
@@ -88,7 +86,7 @@ def home_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="label selector of the resources; default: all",
         ),
         option("--context", default="", metavar="NAME", section=_SECTION, help="context of the kubeconfig"),
-        option("--kubeconfig", type=_FILE, metavar="FILE", section=_SECTION, help="default: $KUBECONFIG"),
+        option("--kubeconfig", type=Path, section=_SECTION, help="default: $KUBECONFIG"),
     )
     return add(with_home)
 
@@ -126,7 +124,7 @@ async def store_of(home: Home, judge: str | None = None) -> AsyncIterator[Store]
     """Yields the store of a pool, and says which cluster it is in; its failures become CommandError."""
     from lightrouter.pool.file import PoolFileError
     from lightrouter.pool.filestore import FileStore
-    from lightrouter.pool.store import StoreError
+    from lightrouter.pool.store import NoClusterError, StoreError
 
     try:
         if home.file:
@@ -137,12 +135,14 @@ async def store_of(home: Home, judge: str | None = None) -> AsyncIterator[Store]
         from lightrouter.pool.cluster import ClusterApi, connect
         from lightrouter.pool.clusterstore import ClusterStore
 
+        # The client logs what its exceptions say.
+        logging.getLogger("kubernetes_asyncio").addHandler(logging.NullHandler())
         cluster = await connect(home.kubeconfig, home.context)
         async with cluster.client as client:
             namespace = home.namespace or cluster.namespace
             log(f"cluster: {cluster.name} ({client.configuration.host}), namespace {namespace}")
             yield ClusterStore(ClusterApi(client, namespace, home.selector), judge=judge)
-    except PoolFileError as error:
+    except (PoolFileError, NoClusterError) as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
     except StoreError as error:
         raise CommandError(str(error)) from None
