@@ -113,10 +113,10 @@ def check(names: Sequence[str], path: Path, write: bool) -> ExitCode:
 
 
 def _keep(path: Path, text: str, *, write: bool) -> None:
-    if not write:
+    if write:
+        files.replace(path, text.encode())
+    else:
         sys.stderr.write(f"--write puts what was found into {path}\n")
-        return
-    files.replace(path, text.encode())
 
 
 async def find(entry: CandidateEntry) -> Finding:

@@ -280,9 +280,12 @@ def run(
     wrong: tuple[type[Exception], ...] = (*faults, ReadyFileError)
     try:
         run_loop(serve(settings))
-    except (AddressUnavailableError, WatchFailedError, *wrong) as error:
+    except wrong as error:
         sys.stderr.write(f"{command(type(settings))}: {error}\n")
-        raise SystemExit(2 if isinstance(error, wrong) else 1) from None
+        raise SystemExit(2) from None
+    except (AddressUnavailableError, WatchFailedError) as error:
+        sys.stderr.write(f"{command(type(settings))}: {error}\n")
+        raise SystemExit(1) from None
 
 
 def run_loop(main: Coroutine[Any, Any, ResultType]) -> ResultType:
