@@ -145,9 +145,8 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
 
     In this order: the text is the letter; it is a JSON document that states it; it announces the letter, the last
     announcement first; it is the only one of several options that the text judges right; a letter is called the right
-    one; a line begins with it, as options do, and no line with
-    another one; it is the last capital letter that stands alone and is not denied. Only the last 8,192 characters are
-    read.
+    one; a line begins with it, as options do, and no line with another one; it is the last capital letter that stands
+    alone and is not denied. Only the last 8,192 characters are read.
     """
     letters = frozenset(ascii_uppercase[:choices])
     spelt = unretracted(_QUOTED.sub(r'"\1"', unmarked(plain(text[-_MOST_CHARACTERS:]))))
@@ -171,7 +170,11 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
             return letter
     clean = _without_list(texless[-_MOST_UNANNOUNCED:])
     single = list(_alone(clean))
-    standing = list(_standing(clean, single, letters))[-_MOST_LETTERS:]
+    standing = [
+        each
+        for each in list(_standing(clean, single, letters))[-_MOST_LETTERS:]
+        if not _is_quantity(clean, each[1], each[2])
+    ]
     labels = _labels(clean)
     if head := _line_alone(text, spelt):
         return head if head in letters else None
@@ -313,7 +316,7 @@ def _labels(text: str) -> frozenset[int]:
 def _is_quantity(text: str, begin: int, end: int) -> bool:
     """Whether a letter is a unit (25 °C), a variable (B = 3) or an initial (Harry S. Truman)."""
     before = text[max(0, begin - _MOST_FILLER) : begin]
-    return bool(
+    return text[begin].isalpha() and bool(
         _UNIT.search(before) or _VARIABLE.match(text, end) or (_NAME.search(before) and _SURNAME.match(text, end))
     )
 
@@ -328,8 +331,6 @@ def _standing(text: str, single: Iterable[re.Match[str]], letters: frozenset[str
             r"\s*(?:$|[).:;,\]\n]|(?:because|since)\b)", text[found.end() :][:_MOST_ALONE]
         )
         if found[2] in "AI" and not enclosed and not follows:
-            continue
-        if not enclosed and _is_quantity(text, *found.span()):
             continue
         yield found[2].upper(), found.start(), found.end()
 

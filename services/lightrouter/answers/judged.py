@@ -57,15 +57,16 @@ _AT_END: Final = re.compile(
 _IS: Final = re.compile(
     rf"\b(?:this|that|it)\s+is\s+(?:clearly\s+|also\s+)?(?:(?P<wrong>{WRONG})|{RIGHT})", re.IGNORECASE
 )
-# Choices: one verdict alone is not a list, and a longer part is prose.
+# Choices: one verdict alone is not a list, a longer part is prose, and an option seldom takes more than five parts.
 _FEWEST_JUDGED: Final = 2
 _MOST_PART: Final = 400
+_MOST_PARTS: Final = 128
 
 
 def judged(text: str) -> str | None:
     """Returns the only letter that a text calls right where it judges several options; None without such a list."""
     verdicts: dict[str, bool] = {}
-    for part in _SPLIT.split(text):
+    for part in _SPLIT.split(text)[-_MOST_PARTS:]:
         option = _OPTION.match(part) if part and len(part) <= _MOST_PART else None
         if option is None:
             continue
