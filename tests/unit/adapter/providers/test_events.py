@@ -69,8 +69,8 @@ async def test_text_before_an_error_comes_before_it() -> None:
     pieces = []
 
     async def nothing() -> AsyncGenerator[bytes, None]:
-        return
-        yield b""
+        for chunk in tuple[bytes, ...]():
+            yield chunk
 
     async def read() -> None:
         body = _event("a") + _event("b") + b'data: {"error": {"message": "no"}}\n\n' + _event("c")
