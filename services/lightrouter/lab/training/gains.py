@@ -228,8 +228,8 @@ def _rises(samples: Sequence[Sample], seed: int) -> list[Tree]:
 
 
 def trees(rows: Sequence[Sequence[float]], values: Sequence[float], weights: Sequence[float], seed: int) -> list[Tree]:
-    """Returns the trees that predict the value of each row; none without rows."""
-    if not rows:
+    """Returns the trees that predict the value of each row; none without two rows, which LightGBM needs."""
+    if len(rows) < 2:
         return []
     seen: Floats = np.array(rows, dtype=np.float64)
     parameters = {**_OPTIONS, "seed": seed, "min_data_in_leaf": max(_LEAST_LEAF, len(rows) // _ROWS_PER_LEAF)}
