@@ -109,14 +109,14 @@ MANY_FIELDS = {
     "tools": (Prompt(messages=[USER], output=OutputSpec(tools=[TOOL] * 20_000)), "fields"),
     "stop sequences": (Prompt(messages=[USER], sampling=Sampling(stop=["a"] * 20_000)), "fields"),
     "candidates": (prompt(candidates=["a"] * 20_000), "fields"),
-    "turns below the maximum of fields": (talk(*[ChatMessage()] * 16_000), "no more than 1000"),
-    "tools below the maximum of fields": (Prompt(messages=[USER], output=OutputSpec(tools=[TOOL] * 8_000)), "128"),
+    "turns below the maximum of fields": (talk(*[ChatMessage()] * 8_000), "no more than 1000"),
+    "tools below the maximum of fields": (Prompt(messages=[USER], output=OutputSpec(tools=[TOOL] * 4_000)), "128"),
     "empty tools below the maximum of fields": (
-        Prompt(messages=[USER], output=OutputSpec(tools=[Tool()] * 16_000)),
+        Prompt(messages=[USER], output=OutputSpec(tools=[Tool()] * 8_000)),
         "128",
     ),
     "calls below the maximum of fields": (
-        talk(ChatMessage(role=ROLE_ASSISTANT, tool_calls=[ToolCall()] * 16_000), USER),
+        talk(ChatMessage(role=ROLE_ASSISTANT, tool_calls=[ToolCall()] * 8_000), USER),
         "a tool call needs an id and a name",
     ),
 }

@@ -102,7 +102,7 @@ class Prompt(_message.Message):
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ChatMessage]:
         """The conversation, oldest message first; 1 to 1,000 messages, the last one not the assistant's. A request has at most
-        16,384 fields, those of its messages, parts and calls among them. Required.
+        8,192 fields, those of its messages, parts and calls among them. Required.
         """
 
     @_builtins.property

@@ -107,6 +107,7 @@ def test_the_tables_have_the_figures_and_the_marks() -> None:
     outcomes = {
         marks.ONE: _outcome("one process", 0.010, 8, 0.8, 155),
         marks.SERVICES: _outcome("services", 0.040, 8, 2.4, 1100),
+        marks.FLOOR: _outcome("bare", 0.004, 8, 0.4, 60),
         marks.LITELLM: _outcome("LiteLLM 1, one call", 0.016, 1, 1.0, 300),
         marks.PORTKEY: Outcome("portkey", failure="node is not there"),
     }
@@ -124,16 +125,16 @@ def test_the_tables_have_the_figures_and_the_marks() -> None:
         "78, 155",
         "2.5, 1.2",
     ]
-    assert "failed: node is not there" in sides[5]
-    found = {cells[1].strip(): [cell.strip() for cell in cells[2:5]] for cells in (r.split("|") for r in reached[2:])}
+    assert "failed: node is not there" in sides[6]
+    found = {cells[1].strip(): [cell.strip() for cell in cells[2:6]] for cells in (r.split("|") for r in reached[2:])}
     assert list(found.values()) == [
-        ["0.333", "≤ 0.25", "NO"],
-        ["0.25", "≤ 0.333", "yes"],
-        ["155", "≤ 250", "yes"],
-        ["2.5", "≤ 3", "yes"],
-        ["0.625", "≤ 0.5", "NO"],
-        ["0.1", "≤ 0.05", "NO"],
-        ["0.3", "≤ 0.12", "NO"],
-        ["not measured", "≥ 3", ""],
+        ["0.333", "≤ 0.25", "NO", "0.167"],
+        ["0.25", "≤ 0.333", "yes", "0.1"],
+        ["155", "≤ 250", "yes", ""],
+        ["2.5", "≤ 3", "yes", ""],
+        ["0.625", "≤ 0.5", "NO", "0.25"],
+        ["0.1", "≤ 0.05", "NO", "0.05"],
+        ["0.3", "≤ 0.12", "NO", ""],
+        ["not measured", "≥ 3", "", ""],
     ]
     assert [line.split("|")[-2].strip() for line in processes[2:]] == ["grows", "over 120 MB"]

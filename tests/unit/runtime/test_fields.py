@@ -89,5 +89,5 @@ def test_a_list_that_the_rules_cannot_go_through_is_bad_input() -> None:
 
 
 def test_a_service_of_the_suite_takes_more_than_a_router() -> None:
-    assert most_fields(1024) == most_fields(4 * 1024 * 1024) == 16_384
-    assert most_fields(16 * 1024 * 1024) == 65_536
+    assert most_fields(1024) == most_fields(4 * 1024 * 1024) == 8_192
+    assert most_fields(16 * 1024 * 1024) == 32_768

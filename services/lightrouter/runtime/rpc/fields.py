@@ -14,9 +14,9 @@ from typing import Final
 from google.protobuf.descriptor import Descriptor
 
 # A choice: see `most_fields`.
-_BYTES_PER_FIELD: Final = 256
-# A choice: so many fields are checked in 20 ms; a thousand turns, each with two tool calls, have 11,000.
-_LEAST_ALLOWED: Final = 16_384
+_BYTES_PER_FIELD: Final = 512
+# A choice: so many are counted, or checked, or estimated in 20 ms; a thousand turns with a tool call each have 7,000.
+_LEAST_ALLOWED: Final = 8_192
 
 # From the encoding of Protocol Buffers: kinds of values, the bytes of those of fixed size, and the bit that says that a
 # number goes on, in at most ten bytes.
@@ -30,7 +30,7 @@ _MOST_BITS: Final = 70
 def most_fields(message_bytes: int) -> int:
     """Returns the maximum of a message's fields, if it may have `message_bytes` bytes.
 
-    It is one field for 256 bytes, so that a service of the suite takes whatever a router has taken.
+    It is one field for 512 bytes, so that a service of the suite takes whatever a router has taken.
     """
     return max(_LEAST_ALLOWED, message_bytes // _BYTES_PER_FIELD)
 
