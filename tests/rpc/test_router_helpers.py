@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from lightrouter.pool.choices import State
-from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.rpc.status import reason_name
+from lightrouter.runtime.errors import Code, ServiceError, reason_name
 from lightrouter.runtime.telemetry import names
 from lightrouter.v1.candidate_pb2 import CANDIDATE_HEALTH_NOT_SERVING
 from lightrouter.v1.error_reason_pb2 import (
@@ -46,8 +45,9 @@ def suite_with(pool: dict[str, str] | None = None) -> RouterSuite:
 
 async def helpers(suite: RouterSuite) -> tuple[str, str]:
     """Returns who judges and who is asked first to merge in a call."""
-    policy = {"selector": SELECTOR_STRATEGY_LLM, "aggregator": AGGREGATOR_STRATEGY_SYNTHESIZE}
-    answer = (await suite.complete(prompt(k=2, margin=1.0, agreement=1.0, **policy))).answer
+    asked = prompt(k=2, margin=1.0, agreement=1.0, selector=SELECTOR_STRATEGY_LLM)
+    asked.policy.aggregator = AGGREGATOR_STRATEGY_SYNTHESIZE
+    answer = (await suite.complete(asked)).answer
     assert answer.text
     return suite.selector.requests[-1].judge.candidate, suite.aggregator.requests[-1].synthesizers[0].candidate
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from lightrouter.v1.chat_pb2 import FINISH_REASON_STOP
 from lightrouter.v1.policy_pb2 import (
@@ -17,6 +17,7 @@ from lightrouter.v1.policy_pb2 import (
     HOLD_NEVER,
     Policy,
 )
+from tests.rpc.server_support import health_stub
 from tests.suite.rig import entry, prompt, running
 from tests.suite.test_hold import BOOT, OTHER, TEXT, written
 from tests.upstreams import behaviours
@@ -49,7 +50,7 @@ async def refuses(address: str) -> None:
     while True:
         async with grpc.aio.insecure_channel(address, (("grpc.default_authority", "localhost"),)) as channel:
             try:
-                await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=60)
+                await health_stub(channel).Check(health_pb2.HealthCheckRequest(), timeout=60)
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.UNAVAILABLE:
                     return

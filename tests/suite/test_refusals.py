@@ -8,8 +8,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.rpc.status import from_rpc_error, reason_name
+from lightrouter.runtime.errors import Code, ServiceError, reason_name
+from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.policy_pb2 import Policy
 from tests.suite.rig import Run, Suite, entry, prompt
