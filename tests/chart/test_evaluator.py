@@ -38,7 +38,7 @@ def test_the_values_reach_the_command() -> None:
     assert str(arguments.journal) == "/var/lib/lightrouter/evaluation.jsonl"
     assert arguments.adapter_address == "dns:///lightrouter-adapter-{name}.here.svc.cluster.local:50051"
     assert (arguments.judge, arguments.candidate_selector) == ("small", "team=a")
-    assert (arguments.max_cost, arguments.max_tokens, arguments.max_time) == (10**9, None, 3600)
+    assert (arguments.nanousd, arguments.tokens, arguments.seconds) == (10**9, None, 3600)
     assert (arguments.margin, arguments.floor, arguments.minimum, arguments.error_rate) == (0.2, None, 2, 0.05)
     budget = {
         "maxCostUsd": "0.25", "maxTokens": 5_000_000, "maxSeconds": 60, "concurrency": 3, "callSeconds": 9,
@@ -46,8 +46,8 @@ def test_the_values_reach_the_command() -> None:
     }  # fmt: skip
     rules = {"floor": 0.4, "minimum": 3, "errorRate": 0.01}
     arguments = told(render(evaluator={**ON, "budget": budget, "rules": rules}))
-    assert (arguments.max_cost, arguments.max_tokens, arguments.max_time) == (250_000_000, 5_000_000, 60)
-    assert (arguments.concurrency, arguments.call_timeout, arguments.max_output_tokens) == (3, 9, 77)
+    assert (arguments.nanousd, arguments.tokens, arguments.seconds) == (250_000_000, 5_000_000, 60)
+    assert (arguments.concurrency, arguments.call_seconds, arguments.max_output_tokens) == (3, 9, 77)
     assert (arguments.floor, arguments.minimum, arguments.error_rate) == (0.4, 3, 0.01)
 
 

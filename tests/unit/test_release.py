@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,11 @@ def test_wheel_chart_and_parts_list_have_one_version(source: Path) -> None:
     lines = [line.split() for line in (dist / "SHA256SUMS").read_text().splitlines()]
     sums = {name: digest for digest, name in lines}
     assert sums == {name: hashlib.sha256((dist / name).read_bytes()).hexdigest() for name in parts}
+    with zipfile.ZipFile(dist / f"lightrouter-{VERSION}-py3-none-any.whl") as wheel:
+        files = wheel.namelist()
+    # A top-level package `buf` would collide with Buf's own.
+    assert {name.split("/")[0] for name in files} == {"lightrouter", f"lightrouter-{VERSION}.dist-info"}
+    assert "lightrouter/py.typed" in files
     with tarfile.open(dist / f"lightrouter-{VERSION}.tgz") as chart:
         packed = chart.extractfile("lightrouter/Chart.yaml")
         assert packed

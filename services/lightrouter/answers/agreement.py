@@ -22,8 +22,10 @@ _PAIRS_WEIGHT = 0.25
 # Texts of different wording are never the same, however similar: the difference may be what matters. This is below
 # every threshold at which texts count as the same (0.9 in the aggregator's settings, 0.95 in the router's). A choice.
 _MOST_ALIKE = 0.6
-# Texts of the same wording share all words except some spellings; other pairs need no closer look. A choice.
+# Texts of the same wording share all words except some spellings; other pairs need no closer look, unless they have so
+# few words that one spelling is much of them. Choices.
 _NEARLY = 0.9
+_FEW_WORDS = 8
 # Factor on the agreement of texts that contradict each other. A choice.
 _CONTRADICTION = 0.6
 # Characters compared over all pairs: up to 71 texts are compared as far as any is; 256 partials, the most that a
@@ -72,7 +74,7 @@ class _Answer:
     ) -> None:
         found = settled_answer(raw, pattern, complete=complete)
         self.extracted = None if found is None else canonical(found)
-        # A text that is only a number means the same in any notation: 1/2, 0.5, 50 %.
+        # A number, a day or a document means the same in any notation: 1/2, 0.5, 50 %.
         self.value = value(raw) if complete else None
         self.places = places
         self.wording = Wording(raw, complete=complete)
@@ -212,7 +214,7 @@ def _similarity(left: _Answer, right: _Answer) -> float:
         result += _PAIRS_WEIGHT * (_overlap(pairs, other_pairs) - result)
     if contradict(first, second):
         return result * _CONTRADICTION
-    if result >= _NEARLY and same(left.wording, right.wording):
+    if (result >= _NEARLY or length <= _FEW_WORDS) and same(left.wording, right.wording):
         return 1.0
     return min(result, _MOST_ALIKE)
 

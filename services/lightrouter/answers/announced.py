@@ -21,10 +21,12 @@ _MOST_ANNOUNCEMENTS: Final = 16
 # Words for "answer", "solution" and the like with which models announce one. A word may have its own endings.
 _WORDS: Final = (
     "answers?|ans|solution|result|choice|option|conclusion"
-    "|antwort|l\u00f6sung|ergebnis|option|r\u00e9ponse|solution|r\u00e9sultat|respuesta|soluci\u00f3n|resultado"
+    "|(?:end)?antwort|l\u00f6sung|(?:end)?ergebnis|option|r\u00e9ponse|solution|r\u00e9sultat|respuesta|soluci\u00f3n|resultado"
     "|opci\u00f3n"
     "|resposta|solu\u00e7\u00e3o|op\u00e7\u00e3o|risposta|soluzione|risultato|opzione|antwoord|uitkomst|svar(?:et)?"
     "|vastaus"
+    "|wynik|v\u00fdsledok|v\u00fdsledek|eredm\u00e9ny|rezultat|sonu\u00e7|k\u1ebft qu\u1ea3|hasil(?:nya)?|jibu|sagot"
+    "|\u0440\u0435\u0437\u0443\u043b\u044c\u0442\u0430\u0442|\u0627\u0644\u0646\u062a\u064a\u062c\u0629|\u0627\u0644\u0646\u0627\u062a\u062c|\u092a\u0930\u093f\u0923\u093e\u092e"
     "|odpowied\u017a|odpov\u011b\u010f|v\u00e1lasz|r\u0103spuns(?:ul)?|cevap|cevab\u0131|yan\u0131t|jawaban(?:nya)?"
     "|\u0111\u00e1p (?:\u00e1n|s\u1ed1)|c\u00e2u tr\u1ea3 l\u1eddi"
     "|\u043e\u0442\u0432\u0435\u0442(?:\u043e\u043c)?|\u0432\u0456\u0434\u043f\u043e\u0432\u0456\u0434\u044c"
@@ -40,12 +42,12 @@ _UNSPACED: Final = (
     "\u7b54\u6848|\u7b54(?=[:\uff1a])|\u6b63\u786e\u9009\u9879|\u6b63\u78ba\u9078\u9805|\u9009\u62e9|\u9078\u64c7"
     "|\u6545\u9009|\u6545\u9078|\u5e94\u9009|\u61c9\u9078|\u7ed3\u679c|\u7d50\u679c"
     "|\u7b54\u3048|\u6b63\u89e3|\u56de\u7b54|\u89e3\u7b54|\u89e3\u306f|\uc815\ub2f5"
-    "|\ub2f5(?=[\uc740\ub294:\uff1a ])|\ub2f5\ubcc0|\u0e04\u0e33\u0e15\u0e2d\u0e1a"
+    "|\uacb0\uacfc|\ub2f5(?=[\uc740\ub294:\uff1a ])|\ub2f5\ubcc0|\u0e04\u0e33\u0e15\u0e2d\u0e1a"
 )
 # Words between the announcing word and the answer. Without them it is an ordinary word: "to answer the question".
 _LEADS: Final = (
-    r"is|are|was|be|becomes|equals?|as|comes\s+to|ist|lautet|betr\u00e4gt|vaut|w\u00e4re|est|es|ser\u00eda|\u00e9|\u00e8|er|\u00e4r|on|jest|je"
-    r"|este|adalah|l\u00e0"
+    r"is|are|was|be|becomes|equals?|as|(?:comes|works)\s+(?:out\s+)?to|amounts?\s+to|ist|lautet|betr\u00e4gt|vaut|w\u00e4re|est|es|ser\u00eda|\u00e9|\u00e8|er|\u00e4r|on|jest|je"
+    r"|este|adalah|ialah|l\u00e0|ay|ni|\u0628\u0631\u0627\u0628\u0631(?:\s+\u0628\u0627)?"
     r"|\u044d\u0442\u043e|\u0440\u0430\u0432\u0435\u043d|\u0440\u0430\u0432\u043d\u043e|\u0440\u0430\u0432\u043d\u044f\u0435\u0442\u0441\u044f|\u0454|\u03b5\u03af\u03bd\u03b1\u03b9|\u05d4\u05d9\u05d0|\u05d4\u05d5\u05d0|\u0647\u064a"
     r"|\u0647\u0648|\u0627\u0633\u062a|\u0939\u0948|\u09b9\u09b2\u09cb"
 )
@@ -56,18 +58,37 @@ _UNSPACED_LEADS: Final = (
 # Words that the answer may follow directly.
 _FOLLOWED: Final = (
     "\u0909\u0924\u094d\u0924\u0930|\u091c\u0935\u093e\u092c|\u0989\u09a4\u09cd\u09a4\u09b0|\u0bb5\u0bbf\u0b9f\u0bc8|cevap|cevab\u0131"
-    "|yan\u0131t|odpowied\u017a\\s+to|\u0e15\u0e2d\u0e1a"
+    "|yan\u0131t|sonu\u00e7|(?:odpowied\u017a|wynik)\\s+to|v\u00e1lasz(?:\\s+az?)?|\u043e\u0442\u0432\u0435\u0442|\u067e\u0627\u0633\u062e(?:\\s+(?:\u0635\u062d\u06cc\u062d|\u062f\u0631\u0633\u062a))?(?:\\s+\u06af\u0632\u06cc\u0646\u0647)?|\u092a\u0930\u093f\u0923\u093e\u092e|\u0e15\u0e2d\u0e1a"
 )
-_SIGNS: Final = r"[:=\u2248~\uff1a\uff1d\u2192\u2794]|\u2014|=>|->"
+_SIGNS: Final = r"[|:=\u2248~\uff1a\uff1d\u2192\u2794]|\u2014|=>|->"
+# What an answer that was corrected by another one is followed by: "no, C", "Actually, it's 17".
+_END: Final = (
+    r"(?=[(\[\"'$]*(?:[A-Z](?![\w'-]|\.\s?[A-Z]\w)|[-+$\u20ac\u00a3]{0,2}\d[\d.,/]*(?<![.,]))"
+    r"[)\]\"'$%]*\s*(?:[.!;)\n\u3002\uff01\u3040-\u30ff\uac00-\ud7af]|$))"
+)
+_AGAIN: Final = (
+    r"(?:(?:it|that|this)(?:'s|\s+is|\s+should\s+be|\s+must\s+be|\s+would\s+be)\s+|make\s+(?:it|that)\s+|should\s+be\s+|i\s+meant?\s+"
+    r"|es\s+(?:ist\s+)?|c'est\s+|[\u00e9\u00e8]\s+|\u044d\u0442\u043e\s+)?(?:option\s+)?"
+)
+_CORRECTED: Final = (
+    r"(?<![^\W\d_])(?:actually|oops|sorry|wait|rather|correction|on\s+second\s+thoughts?|i\s+meant?|(?:hmm|no|nope|nein|moment|warte|non|n\u00e3o|\u043d\u0435\u0442)(?=,))"
+    rf"[,:.\u2026]*\s*(?:(?:no|wait|actually),?\s+)?{_AGAIN}{_END}"
+    r"|(?:\u4e0d\u5bf9|\u4e0d\u5c0d|\u7b49\u7b49|\u7b49\u4e00\u4e0b|\u9519\u4e86|\u4e0d)[\uff0c,]\s*(?:\u5e94\u8be5|\u61c9\u8a72)?[\u662f\u9009\u9078\u4e3a]?\s*"
+    + _END
+    + r"|(?:\u3044\u3084|\u3044\u3048|\uc544\ub2c8)[\u3001,]\s*"
+    + _END
+    + rf"|wait\b[^\n.]{{1,80}}?\bso\s+{_AGAIN}{_END}"
+)
 _ANNOUNCED: Final = re.compile(
     # The verb follows what it says, or there is none.
     rf"(?<![^\W\d_])(?:{_FOLLOWED})(?=\s*(?:[-+$]?\d|[(\[\"']?[A-Z](?!\w)))"
     rf"|(?<![^\W\d_])(?:{_WORDS})(?![^\W\d_])(?:[^\n:=.;?!\uff1a\uff1d\u3002]{{0,60}}?)"
     rf"(?:(?<![^\W\d_])(?:{_LEADS})(?![^\W\d_])\s*:?|{_SIGNS})"
-    # "Option B", "choice (c)", "उत्तर B": the letter itself follows.
+    # "Option B", "choice (c)", "\u0909\u0924\u094d\u0924\u0930 B": the letter itself follows.
     rf"|(?<![^\W\d_])(?:{_WORDS})(?=\s*[(\[\"']?[A-Za-z\u0391-\u03a7\u0410-\u0425](?![\w'-]))"
     rf"|(?<![^\W\d_])(?:{_WORDS})\s+-(?=\s)|(?<![^\W\d_])ans\.(?=\s)"
-    r"|(?<=[<\[])answer[>\]]|(?<=<final_)answer>|(?<=[<\[]final )answer[>\]]"
+    rf"|(?<=[<\[])(?:{_WORDS}|final)[>\]]|(?<=<final_)answer>|(?<=<final)answer>|(?<=[<\[]final )answer[>\]]"
+    rf"|{_CORRECTED}"
     rf"|(?:{_UNSPACED})[^\n:=.\uff1a\uff1d\u3002]{{0,20}}?(?:{_UNSPACED_LEADS}|{_SIGNS}|(?=\s*[(\uff08]?[A-Z0-9]))"
     r"|(?<![^\W\d_])(?:choose|pick|select|go\s+(?:with|for)|opt\s+for|therefore,?|hence,?|thus,?)"
     r"(?=\s*(?:option\s+|choice\s+)?[(\[\"']?[A-Z](?![\w'-]))"
@@ -79,9 +100,13 @@ _PLACE: Final = re2.compile(
     f"(?i){_WORDS}|\u7b54|\u9009|\u9078|\u7ed3\u679c|\u7d50\u679c|\u6b63\u89e3|\u6b63\u786e|\u6b63\u78ba|\u89e3"
     f"|\u56de\u7b54"
     "|\u0e15\u0e2d\u0e1a|\u6545|\u5e94|\u61c9|\uc815\ub2f5|\ub2f5|\u0e04\u0e33|choose|pick|select|go with|go for"
-    "|opt for|therefore|hence|thus|#{3,6}|f?box"
+    "|opt for|therefore|hence|thus|#{3,6}|f?box|\\bfinal[>\\]]"
+    "|actually|oops|sorry|wait|rather|correction|second thought|i mean"
+    "|\\b(?:hmm|no|nope|nein|moment|warte|non|n\u00e3o),|\u043d\u0435\u0442,"
+    "|\u4e0d\u5bf9|\u4e0d\u5c0d|\u7b49|\u9519\u4e86|\u4e0d[\uff0c,]|\u3044[\u3084\u3048]|\uc544\ub2c8"
 )
 _MARKS: Final = re.compile(r"[*`_]+")
+_STRUCK: Final = re.compile(r"~~[^~\n]{1,80}~~")
 _NOT: Final = re.compile(
     r"\s*(?:(?:definitely|certainly|clearly|surely|of course)\s+)?(?:not|never|n[o']t|nicht|kein\w*|pas|no|non"
     r"|niet|inte|ikke|\u043d\u0435|nie)\b"
@@ -127,12 +152,16 @@ _MOST_HEADING: Final = 16
 _INSTEAD: Final = re.compile(
     r"\b(?:but|rather|instead|sondern|mais|sino|mas|ma|maar|\u0430|it\s+is|it's)\b|\u800c\u662f", re.IGNORECASE
 )
-_SENTENCE_END: Final = re.compile(r"\n|[\u3002\uff1b;]|[.!?](?=\s+[^\s\d]|\s*$)")
+# White space and marks before the answer, such as those of a quotation, a list, a table or a formula.
+_LEADING: Final = re.compile(r"(?:\n\s*[-\u2022]\s+(?=\S)|[\s:\uff1a|>]|\\\[|\$\$|```\w*\n)*")
+_SENTENCE_END: Final = re.compile(r"\n|[\u3002\uff1b]|;(?!\s*-?\d[\d.,/]*\s*(?:[.\n]|$))|[.!?](?=\s+[^\s\d]|\s*$)")
 
 
 def unmarked(text: str) -> str:
     """Returns `text` without Markdown marks around words; a * or _ within a word or a product stays."""
     # Most texts have no mark, and to look for one takes a tenth of the time.
+    if "~~" in text:
+        text = _STRUCK.sub("", text)
     return _MARKS.sub(_mark, text) if "*" in text or "`" in text or "_" in text else text
 
 
@@ -144,7 +173,9 @@ def _mark(found: re.Match[str]) -> str:
     if before == behind == " " and found[0] == "*":
         # A product: 6 * 7.
         return found[0]
-    within = (before.isalnum() or before == ")") and (behind.isalnum() or behind == "(")
+    # 10**-3
+    power = behind == "-" and found.string[: found.start()].endswith("10")
+    within = (before.isalnum() or before == ")") and (behind.isalnum() or behind == "(" or power)
     return found[0] if within and "`" not in found[0] else ""
 
 
@@ -215,7 +246,7 @@ def _heading(text: str, place: int) -> re.Match[str] | None:
 def _sentence(text: str, begin: int) -> str:
     """Returns the text up to the end of the sentence, the next line if this one is empty; "" for a question."""
     rest = text[begin : begin + _MOST_SPAN]
-    lead = len(rest) - len(rest.lstrip(" \t\n\r:\uff1a"))
+    lead = found.end() if (found := _LEADING.match(rest)) else 0
     end = _SENTENCE_END.search(rest, lead)
     if end and end[0][0] == "?":
         # A question announces nothing.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import unicodedata
 from typing import Final
 
 from lightrouter.answers.announced import unmarked
+from lightrouter.answers.canonical import canonical_json
+from lightrouter.answers.days import day
 from lightrouter.answers.numbers import is_short, number_of, numbers, written
 from lightrouter.answers.plain import plain, without_tex
+from lightrouter.answers.scripts import PUNCTUATION
 from lightrouter.runtime.text import normalized
 
 # Choices. A longer answer is a text, in which numbers are compared as written.
@@ -24,16 +29,39 @@ _NAMES: Final = {
 _NAMED: Final = re.compile(
     r"[a-z]{1,3}\$|eur|(?<![a-z])(?:usd?|gbp|jpy|cny|rmb|inr|chf|cad?|aud?|rs?)(?![a-z])", re.IGNORECASE
 )
-# The case of these letters of a unit counts: mW is not MW, Mb not MB.
-_UNIT: Final = re.compile(r"(?<=\d)( ?(?:MB\b|M(?=(?:[A-Za-z]|[Hh][Zz]|[Pp][Aa]|[Ee][Vv]|bps)\b)|[A-Za-z]B\b))")
+# The case of these letters counts: mW is not MW, Mb not MB, M not m, and a capital sigma is a sum.
+_CASED: Final = re.compile(
+    r"((?<=\d) ?(?:MB\b|[MP](?=(?:[A-Za-z]|[Hh][Zz]|[Pp][Aa]|[Ee][Vv]|bps)\b)|[A-Za-z]B\b|[CGHKMNST](?![\w'-]))"
+    r"|(?<![\u0370-\u03ff])[\u0393\u0394\u0398\u039b\u039e\u03a0\u03a3\u03a6\u03a8\u03a9](?![\u0370-\u03ff]))"
+)
 # Characters around an answer that are not part of it. Not in front: a point, a sign, an exclamation mark.
 _BEFORE: Final = " \t\"'`:;,?\u00bf\u00a1"
-_BEHIND: Final = " \t\"'`.,;:!?\u3002\uff01\uff1f\uff0c\u0964"
+_BEHIND: Final = " \t\"'`.,;:!?\u2026" + "".join(mark for mark, form in PUNCTUATION.items() if form in ".,;:!?")
 # The mark of a factorial, a derivative, inches or digits without end is a part of it.
 _MARKED: Final = re.compile(r"(?:(?<!\w)[a-z]|\d|\))(?:!+|'+|\"+)$|\.\d+(?:\.{3}|\u2026)$")
-_EQUAL_SIGNS: Final = (("<=", "\u2264"), (">=", "\u2265"), ("!=", "\u2260"))
+_EQUAL_SIGNS: Final = (
+    *(("<=>", "\u21d4"), ("<=", "\u2264"), (">=", "\u2265"), ("!=", "\u2260"), ("=>", "\u21d2"), ("+/-", "\u00b1")),
+    *(("<->", "\u2194"), ("->", "\u2192"), ("**", "^")),
+)
 _PRODUCT: Final = re.compile(r"(?<!\*)\*(?!\*)")
-_PAIRS: Final = re.compile(r"\(\s*([^()\[\]{},]*)\s*\)|\[\s*([A-Za-z])\s*\]|\{\s*([A-Za-z])\s*\}")
+_PAIRS: Final = re.compile(
+    r"\(\s*([^()\[\]{},]*)\s*\)|\[\s*([A-Za-z])\s*\]|\{\s*([A-Za-z])\s*\}|([A-Za-z])\s?\)"
+    r"|<(https?://[^<>\s]*)>|(?s:<(?:b|strong|i|em|code|u|p)>(.*)</[a-z]+>)"
+)
+_LETTER: Final = re.compile(r"(\*{0,3})[(\[]?([A-Za-z])[)\]]?[.:]?\1\.?")
+# A block of code, and the start of a heading or of an item.
+_BLOCK: Final = re.compile(r"\s*(```|~~~)[^\n`]*\n(.*?)\n?\s*\1\s*", re.DOTALL)
+_HEADING: Final = re.compile(r"\s*(?:#{1,6}|\u2022)\s+")
+# An index: x_{1}, x\u2081, and the number of atoms, H_2O.
+_INDEX: Final = re.compile(r"_\s*\{\s*(\w+)\s*\}(?!\w)")
+_LOWERED: Final = re.compile("[\u2080-\u2089]+")
+_ATOMS: Final = re.compile(r"(?<=[A-Z)\]])_(?=\d)|(?<=[A-Z][a-z])_(?=\d)")
+_POWER: Final = re.compile(r"(?<=[\w)\]])\s\*\*\s(?=[\w(])")
+_QUOTED: Final = re.compile(r"(?<![\w'])'([^'\"\n]*)'(?![\w'])")
+# Within brackets a comma separates members.
+_MEMBERS: Final = re.compile(r"(?<=\d),(?=\d)")
+_OPERAND_END: Final = re.compile(r"[\w)\]]\s?\Z")
+_FACTOR: Final = re.compile(r"(?<=\d) (?=[\u03c0\u221a])")
 _SPACES: Final = re.compile(r"\s*([^\w\s,'.]+)\s*")
 _COMMAS: Final = re.compile(r"\s*,\s*")
 _BOXED: Final = re.compile(r"\\f?box(?:ed)?\s*\{(.*)\}")
@@ -59,24 +87,56 @@ def canonical(answer: str) -> str:
 
 
 def value(text: str) -> str | None:
-    """Returns the canonical form of a text that is only one number; None for any other."""
-    if len(text) > _MOST_CHARACTERS or number_of(_bare(text)) is None:
+    """Returns what a whole text means in any notation, if it is more than words: else None.
+
+    That is the canonical form of a number, a day, or another text without letters; one letter; a JSON document in its
+    canonical form, in which the case of letters counts.
+    """
+    if len(text) > _MOST_BARED:
         return None
-    return canonical(text)
+    document = _json(_unfenced(text))
+    if document is not None or len(text) > _MOST_CHARACTERS:
+        return document
+    if letter := _LETTER.fullmatch(text.strip()):
+        return letter[2]
+    bare = _bare(text)
+    worded = any(map(str.isalpha, bare)) and number_of(bare) is None and day(bare) is None
+    return None if worded else canonical(text)
 
 
 def _simpler(text: str) -> str:
-    bare = _bare(text)
+    text = _unfenced(text)
+    bare = _bare(_json(text) or text)
     number = number_of(bare)
     if number is not None:
         return _currency(bare) + written(number)
-    valued = _with_values(bare) if len(bare) <= _MOST_CHARACTERS else bare
+    if len(bare) <= _MOST_CHARACTERS:
+        if written_day := day(bare):
+            return written_day
+        valued = _with_values(_MEMBERS.sub(", ", bare) if bare[:1] in {"[", "{"} else bare)
+    else:
+        valued = bare
     for spelt, sign in _EQUAL_SIGNS:
         valued = valued.replace(spelt, sign)
-    valued = _COMMAS.sub(", ", _SPACES.sub(r"\1", _PRODUCT.sub("\u00d7", valued)))
-    parts = _UNIT.split(valued)
+    valued = _COMMAS.sub(", ", _SPACES.sub(r"\1", _PRODUCT.sub("\u00d7", _QUOTED.sub(r'"\1"', valued))))
+    parts = _CASED.split(_FACTOR.sub("", valued))
     parts[::2] = map(str.casefold, parts[::2])
     return normalized("NFC", "".join(parts)).strip()
+
+
+def _unfenced(text: str) -> str:
+    block = _BLOCK.fullmatch(text)
+    return block[2] if block else text
+
+
+def _json(text: str) -> str | None:
+    """Returns the canonical form of a JSON object or list; None for any other text."""
+    if text.lstrip()[:1] in {"[", "{"}:
+        try:
+            return canonical_json(json.loads(text))
+        except (ValueError, RecursionError):
+            pass
+    return None
 
 
 def _currency(text: str) -> str:
@@ -89,11 +149,13 @@ def _currency(text: str) -> str:
 
 
 def _bare(answer: str) -> str:
-    text = " ".join(unmarked(plain(answer)).split())
+    spelt = _LOWERED.sub(lambda found: f"_{unicodedata.normalize('NFKC', found[0])}", answer)
+    spelt = _POWER.sub("**", _INDEX.sub(r"_\1", _HEADING.sub("", plain(spelt), count=1)))
+    text = " ".join(unmarked(spelt).split())
     quoted = text.startswith(("'", '"', "`"))
     if boxed := _BOXED.fullmatch(text.strip("$. ")):
         text = boxed[1]
-    bare = " ".join(without_tex(text).split()).lstrip(_BEFORE)
+    bare = _ATOMS.sub("", " ".join(without_tex(text).split())).lstrip(_BEFORE)
     bare = bare if not quoted and _MARKED.search(bare) else bare.rstrip(_BEHIND)
     pair = _PAIRS.fullmatch(bare)
     return next(filter(None, pair.groups()), "") if pair else bare
@@ -107,7 +169,9 @@ def _with_values(text: str) -> str:
         begin, end = number.span
         if is_short(text, number):
             continue
+        added = text[begin] == "+" and _OPERAND_END.search(text, max(0, begin - 2), begin)
+        amount = _currency(text[begin:end]) + written(number)
         # 5km is 5 km.
-        parts += [text[at:begin], _currency(text[begin:end]), written(number), " " * text[end : end + 1].isalpha()]
+        parts += [text[at:begin], "+" if added else "", amount, " " * text[end : end + 1].isalpha()]
         at = end
     return "".join([*parts, text[at:]])

@@ -6,13 +6,16 @@ with none of them counts as an answer, as does a long text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Protocol, cast
 
 import re2
 
-from lightrouter.answers.phrases import ERROR_PAGES, OPENINGS, REFUSALS
+from lightrouter.answers.announced import announcements, unmarked
+from lightrouter.answers.phrases import ERROR_PAGES, NO_REFUSALS, OPENINGS, REFUSALS
+from lightrouter.answers.plain import plain
 from lightrouter.answers.tokens import read
 
 # The numbers in this module are choices; the unit test has the texts that they were tried on.
@@ -21,8 +24,40 @@ _HEAD = 240
 _LONGEST = 1_200
 # Words without content before or after a repeated prompt.
 _LABELS = frozenset(
-    {">", "answer", "assistant", "asked", "prompt", "q", "question", "response", "said", "solution", "user"}
+    [
+        *(">", "<", "answer", "assistant", "asked", "asking", "asks", "bot", "human", "input", "inst", "instruction"),
+        *(
+            "know",
+            "prompt",
+            "q",
+            "query",
+            "question",
+            "response",
+            "said",
+            "solution",
+            "sure",
+            "task",
+            "user",
+            "want",
+            "wants",
+        ),
+        *(
+            "\u7b54",
+            "\u7b54\u6848",
+            "\u7b54\u3048",
+            "\u95ee",
+            "\u95ee\u9898",
+            "\u554f\u984c",
+            "\u8cea\u554f",
+            "\u9898\u76ee",
+            "\uc9c8\ubb38",
+            "\ub2f5\ubcc0",
+        ),
+    ]
 )
+# "Your question was: ". A choice, like the characters before the colon.
+_MOST_INTRODUCING = 6
+_INTRODUCTION = re.compile(r"[^:\uff1a\u201c\"\n]{1,40}[:\uff1a\u201c\"]")
 # A shorter text from the prompt may be an answer that quotes it.
 _FEWEST_WORDS = 4
 _FEWEST_OF_ALL = 3
@@ -31,18 +66,33 @@ _REPEATED = 0.6
 _KNOWN = 0.95
 
 
+# A text as long may be one sentence that has not come to its answer.
+_MOST_ANNOUNCING = 120
+_MARKUP = str.maketrans("", "", "*_`#")
+_BEFORE = " \u00a1\u00bf\"'>"
+_SENTENCE_ENDS = ".!?\u3002\uff01\uff1f"
+# Bytes for each pattern's automaton, four times RE2's default: a pattern that needs more is searched for more slowly.
+_MEMORY = 32 * 1024 * 1024
+_SENTENCE_END = re.compile(r"[.!?\n](?=\s)|[\u3002\uff01]")
+
+
 class _Pattern(Protocol):
-    def search(self, text: str) -> object: ...
+    def search(self, text: str) -> re.Match[str] | None: ...
 
 
 def _compiled(pattern: str) -> _Pattern:
-    return cast("_Pattern", re2.compile(f"(?i){pattern}"))
+    options = re2.Options()
+    options.max_mem = _MEMORY
+    return cast("_Pattern", re2.compile(f"(?i){pattern}", options))
 
 
-_REFUSAL = _compiled(REFUSALS)
+_ENGLISH, _LATIN, _OTHER_SCRIPTS = REFUSALS
+_REFUSAL = _compiled(f"{_ENGLISH}|{_LATIN}")
+_REFUSAL_OF_OTHER_SCRIPTS = _compiled(_OTHER_SCRIPTS)
+_NO_REFUSAL = _compiled(NO_REFUSALS)
 _OPENING = _compiled(f"^{OPENINGS}$")
-# One search excludes all of these for most texts: it runs for every partial of every route.
-_ANY = _compiled(f"{REFUSALS}|^{OPENINGS}$|{ERROR_PAGES}")
+# One search excludes most texts: it runs for every partial of every route.
+_ANY = _compiled(f"{_ENGLISH}|{_LATIN}|{ERROR_PAGES}")
 
 
 class Evasions:
@@ -61,14 +111,57 @@ class Evasions:
         """Returns whether a text answers nothing; `words` are its words from `tokens.read`."""
         if len(text) <= _LONGEST:
             head = " ".join(text[:_HEAD].replace("\u2019", "'").split())
-            if _ANY.search(head):
-                if _REFUSAL.search(head):
-                    return True
-                if _OPENING.search(head):
-                    return len(text) <= _HEAD
+            listed = _ANY.search(head) is not None
+            if refusal := _refusal(head, listed=listed):
+                return not _answers_yet(head, text, refusal.end())
+            if len(text) <= _HEAD and _opens(head):
+                return True
+            if listed:
                 # A page about the prompt's subject may be the answer.
                 return all(prompt.words_in.isdisjoint(words) for prompt in self._prompts)
-        return any(prompt.is_repeated_by(words) for prompt in self._prompts)
+        if any(prompt.is_repeated_by(words) for prompt in self._prompts):
+            return True
+        introduction = _INTRODUCTION.match(text)
+        introducing = len(read(introduction[0]).words) if introduction else 0
+        return 0 < introducing <= _MOST_INTRODUCING and any(
+            prompt.is_repeated_by(words[introducing:]) for prompt in self._prompts
+        )
+
+
+def _refusal(head: str, *, listed: bool) -> re.Match[str] | None:
+    found = None if head.isascii() else _REFUSAL_OF_OTHER_SCRIPTS.search(head)
+    return found or (_REFUSAL.search(head) if listed else None)
+
+
+def _opens(text: str) -> bool:
+    """Returns whether a text has begun and said nothing yet, or ends where its answer should begin."""
+    bare = text.translate(_MARKUP).lstrip(_BEFORE)
+    if _OPENING.search(bare):
+        return True
+    # What ends a sentence announces nothing.
+    if len(text) > _MOST_ANNOUNCING or text[-1:] in _SENTENCE_ENDS:
+        return False
+    begin = max((found.end() for found in _SENTENCE_END.finditer(bare)), default=0)
+    return (not begin or _OPENING.search(bare[:begin]) is not None) and _announces_nothing(text)
+
+
+def _answers_yet(head: str, text: str, end: int) -> bool:
+    """Returns whether a text with a refusal in its head answers in spite of it."""
+    if _NO_REFUSAL.search(head):
+        return True
+    behind = _SENTENCE_END.search(text, end)
+    return behind is not None and _announced(text[behind.end() :]) != ""
+
+
+def _announces_nothing(text: str) -> bool:
+    """Returns whether a text ends where its answer should begin: "So the answer is"."""
+    begun = text.rstrip(" *_`([$\"'\u201c\u300c")
+    # Whatever follows then is the answer.
+    return _announced(f"{begun}0}}" if begun.endswith("{") else f"{begun} 0").strip(" :*([$\"'") == "0"
+
+
+def _announced(text: str) -> str:
+    return next(announcements(unmarked(plain(text))), "").strip()
 
 
 class _RepeatablePrompt:
@@ -90,7 +183,9 @@ class _RepeatablePrompt:
         if size < max(_FEWEST_OF_ALL, min(_FEWEST_WORDS, len(self._words))):
             return False
         said = words[begin:end]
-        if said == self._words[:size]:
+        # Once or more often; the cut may have gone through the last word.
+        expected = (self._words * (size // len(self._words) + 1))[:size] if self._words else []
+        if said[:-1] == expected[:-1] and expected and expected[-1].startswith(said[-1]):
             return True
         if size < max(_FEWEST_WORDS, _REPEATED * len(self._words)):
             return False

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from math import prod
 from typing import Final, NamedTuple
 
 from lightrouter.answers.announced import announcements, unmarked, unretracted
 from lightrouter.answers.cardinals import begins_with_cardinal, cardinal
+from lightrouter.answers.han import begins_with_han, han
 from lightrouter.answers.plain import plain, without_tex
+from lightrouter.answers.scales import SCALE, UNSPACED, times
+from lightrouter.answers.terms import are_several, without_formula
 
 # The lengths and numbers in this module are choices: an answer is near the end of a text, and no measure needs more
 # digits or a larger exponent than a double float has.
@@ -39,10 +41,13 @@ _CURRENCY: Final = (
 )
 _START: Final = re.compile(r"\d|(?<!\d)\.(?=\d)")
 # Versions, addresses, dates, times, ratios and hexadecimal numbers, unless points separate groups of three digits.
-_CHAIN: Final = re.compile(r"\d+([-./])\d+(?:\1\d+)+|\d+(?::\d+)+|\d+ : \d+|0(?:x[\da-f]+|[bo]\d+)", re.IGNORECASE)
+_CHAIN: Final = re.compile(
+    r"\d+([-./])\d+(?:\1\d+)+|\d+(?::\d+)+|\d{1,2}h\d{2}(?!\d)|\d+'\s?\d+\"|\d+ : \d+|0(?:x[\da-f]+|[bo]\d+)",
+    re.IGNORECASE,
+)
 # "minus" is a sign or an operator, like the dash; "negative" is always a sign.
 _SIGN: Final = (
-    r"[-+]\s?|\b(?:minus|negative|moins|menos|meno|\u043c\u0438\u043d\u0443\u0441|\u043c\u0456\u043d\u0443\u0441)\s"
+    r"[-+]\s?|\b(?:minus|negative|moins|menos|meno|eksi|\u043c\u0438\u043d\u0443\u0441|\u043c\u0456\u043d\u0443\u0441)\s"
     r"|[\u8d1f\u8ca0]|\u30de\u30a4\u30ca\u30b9|\ub9c8\uc774\ub108\uc2a4\s?|\uc74c\uc218\s?|\u090b\u0923\s"
 )
 _BEFORE: Final = re.compile(
@@ -54,33 +59,19 @@ _NO_SIGN: Final = frozenset("0123456789/,;:=*_\n()[]{}")
 _NO_SIGN_SPACED: Final = frozenset("=*\u00d7/,:;")
 # A choice: the longest currency and sign before a number, with spaces.
 _MOST_BEFORE: Final = 16
-# Words that mean different numbers in different languages, like Billion, have their English meaning.
-_MANY: Final = {
-    "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
-    "bn": 10**9, "lakh": 10**5, "crore": 10**7, "tausend": 10**3, "mille": 10**3, "mila": 10**3, "mio": 10**6,
-    "mill[o\u00f3]n": 10**6, "milh(?:\u00e3o|\u00f5)": 10**6, "milion[ie]": 10**6, "milliard": 10**9, "mrd": 10**9,
-    "\u0442\u044b\u0441\u044f\u0447[\u0430\u0438\u0443]?": 10**3, "\u0442\u044b\u0441": 10**3,
-    "\u043c\u0438\u043b\u043b\u0438\u043e\u043d(?:\u0430|\u043e\u0432)?": 10**6, "\u043c\u043b\u043d": 10**6,
-    "\u043c\u0438\u043b\u043b\u0438\u0430\u0440\u0434(?:\u0430|\u043e\u0432)?": 10**9,
-    "\u043c\u043b\u0440\u0434": 10**9,
-    "\u0932\u093e\u0916": 10**5, "\u0915\u0930\u094b\u0921\u093c": 10**7, "\u0939\u091c\u093c?\u093e\u0930": 10**3,
-}  # fmt: skip
-_MANY_UNSPACED: Final[dict[str, int | Fraction]] = {
-    "\u767e": 100, "\ubc31": 100, "\u5343": 10**3, "\ucc9c": 10**3, "\u4e07": 10**4, "\u842c": 10**4, "\ub9cc": 10**4,
-    "\u2030": Fraction(1, 1000), "\u4ebf": 10**8, "\u5104": 10**8, "\uc5b5": 10**8, "\u5146": 10**12, "\uc870": 10**12,
-}  # fmt: skip
 _NUMBER: Final = re.compile(
     rf"(?P<number>{_UNSIGNED})"
     r"(?:(?P<e>e[-+]?\d{1,3}(?![\w.]))"
-    r"|\s{0,2}(?:\u00d7|\*|x(?=\s{0,2}10\s?(?:\^|\*\*)))\s{0,2}10\s?(?:\^|\*\*)\s?[{(]?\s?(?P<ten>[-+]?\d{1,3})\s?[)}]?"
+    r"|\s{0,2}(?:\u00d7|\*|times(?=\s10\^)|x(?=\s{0,2}10\s?(?:\^|\*\*)))\s{0,2}10\s?(?:\^|\*\*)\s?[{(]?\s?(?P<ten>[-+]?\d{1,3})\s?[)}]?"
     r"|\s?(?:\^|\*\*)\s?[{(]?\s?(?P<power>[-+]?\d{1,3})\s?[)}]?(?!\w)"
-    r"|(?P<mixed>\s{1,2}\d{1,9}/\d{1,9}(?![/\d]))|\s?/\s?(?P<below>-?\d{1,18})(?![\d/.,]*\d))?"
-    r"(?P<percent>\s?%|\s?(?:percent|per\s?cent|pct|prozent|procent|por\s?cien?to|por\s?cento|pour\s?cent|per\s?cento"
+    r"|(?P<mixed>\s{1,2}\d{1,9}/\d{1,9}(?![/\d]))|\s?/\s?(?P<below>-?\d{1,18})(?![\d/.,]*\d)"
+    r"|\s?(?:\u5206\u4e4b|\u5206\u306e|\ubd84\uc758)\s?(?P<above>\d{1,18}))?"
+    r"(?P<percent>\s?%|\s{0,2}(?:percent|per\s?cent|pct|prozent|procent|por\s?cien?to|por\s?cento|pour\s?cent|per\s?cento"
     r"|\u043f\u0440\u043e\u0446\u0435\u043d\u0442\w*|\u0432\u0456\u0434\u0441\u043e\u0442\u043a\w*)\b"
     r"|\s?(?:\u30d1\u30fc\u30bb\u30f3\u30c8|\ud37c\uc13c\ud2b8|\ud504\ub85c|\u092a\u094d\u0930\u0924\u093f\u0936\u0924"
     r"|\u0e40\u0e1b\u0e2d\u0e23\u0e4c\u0e40\u0e0b\u0e47\u0e19\u0e15\u0e4c|ph\u1ea7n tr\u0103m"
     r"|\u0628\u0627\u0644\u0645\u0626\u0629|\u0628\u0627\u0644\u0645\u0627\u0626\u0629|\u062f\u0631\u0635\u062f))?"
-    rf"(?P<many>\s?(?:{'|'.join(_MANY)})(?:s|en|n|es)?\b|\s?[{''.join(_MANY_UNSPACED)}]{{1,3}})?",
+    rf"(?P<many>{SCALE})?",
     re.IGNORECASE,
 )
 # $5M and 5k; without a currency M is a unit, like molar.
@@ -93,6 +84,7 @@ _LEAST_PART: Final = 10
 _SIMPLE: Final = re.compile(
     r"(?!0[A-Za-z])(\d{1,18})(?:\.(\d{1,18}))?"
     r"(?!k|s\b|\s{0,2}(?:[XxPpHh]|[Bb][Nn]|[Tt][HhRrAa]|[Mm](?:[Ii][Ll]|[Ii][Oo]|[Rr][Dd])|[Bb][Ii][Ll]|[Ll][Aa][Kk]|[Cc][Rr][Oo]"
+    r"|[Dd][Oo][Zz]|[Bb][Ii][Nn]|[Mm][Ll][DdNn]|[Mm][Ii][Ll]|[Mm][Ii][Jj]|[Nn][Gg]|[Rr][Ii][Bb]|[Jj][Uu][Tt]|[Tt](?:[Yy]|[Ii][Ss]|[Ii][Mm]|[^\x00-\x7f])|[\"\u2032]"
     r"|[Ee][-+\d]|[Ss][Tt]|[Nn][Dd]|[Rr][Dd]))"
     r"(?=\Z|[.,](?!\d)|[ \n]?[\u00d7*](?!\*|\s{0,2}10)|[ \n]?/(?![\s\d-])|[;!?)\]}\u00b0]|[:-](?!\d)"
     r"|[ \n]{1,2}-|[ \n]{0,2}[A-Za-z(=+<>\"\\&])"
@@ -101,7 +93,7 @@ _SIMPLE: Final = re.compile(
 _LONGEST_WORD_BEFORE: Final = 12
 _WORDS_BEFORE: Final = frozenset(
     [
-        *("minus", "negative", "moins", "menos", "meno"),
+        *("minus", "negative", "moins", "menos", "meno", "eksi"),
         *("us", "usd", "ca", "cad", "au", "aud", "r", "rs", "eur", "gbp", "jpy", "cny", "rmb", "inr", "chf"),
     ]
 )
@@ -118,18 +110,8 @@ _MOST_TRIES: Final = 16
 _MOST_DENIAL: Final = 48
 _MOST_DENIED: Final = 4
 _VARIABLE: Final = re.compile(r"(?:^|[\s\d])[a-z]$")
-# What stands between several answers (3 and 5, 3-5, x = 3 or x = 5), and behind the last one.
-_JOIN: Final = re.compile(
-    r"(?:\s?[^\W\d_]{1,9}|\s?[$\u20ac\u00a3\u00a5%])?\s*[,;]?\s*"
-    r"(?:[-,;/+*~\u2014\u00d7\u00f7\u548c\u6216\u5230\u81f3\u3068\u3001\uacfc\uc640]|\u307e\u305f\u306f|\u5c0f\u65f6|\u6642\u9593|[\u5e74\u6708]"
-    r"|(?:\b|\s|^)(?:and|or|to|und|oder|bis|et|ou|y|o|e|en|of|eller|och|lub|i|ve|veya|dan|atau|v\u00e0|ho\u1eb7c"
-    r"|\u0438|\u0438\u043b\u0438|\ub610\ub294|\u0623\u0648|\u0648|\u092f\u093e|\u0914\u0930|\u0e2b\u0e23\u0e37\u0e2d"
-    r"|hours?|hrs?|h|min|minutes?|days?|weeks?|feet|foot|ft|lbs?|pounds?|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*)(?=\W|$))"
-    r"\s*(?:[a-z]\s?=\s?)?[$\u20ac\u00a3\u00a5]?\s*",
-    re.IGNORECASE,
-)
-_UNIT: Final = re.compile(r"(?:\s?[^\W\d_]{1,12})?\W*")
 _AND_VARIABLE: Final = re.compile(r"\d\W*(?:[,;&]|\b(?:and|or|und|oder|et|ou|y|o)\b)\s*[a-z]\s*$", re.IGNORECASE)
+_EQUATION: Final = re.compile(r"(?<=\s)\([^()=]{1,80}=[^()]{1,80}\)")
 _DENIED: Final = re.compile(
     r"(?:\b(?:not|never|nicht|pas|niet|inte|ikke|nie|\u043d\u0435|no\ses|non\s\u00e8|n\u00e3o\s\u00e9)|n't|(?:n't|\bnot)\s(?:think|believe|say)\b[^.!?\n\d]{0,24}|\u4e0d\u662f|\u5e76\u975e|\u4e26\u975e)"
     r"\s*(?:be\s|equal\s|exactly\s|to\s)*$",
@@ -192,20 +174,26 @@ def answer_number(text: str) -> Number | None:
     head, text = text[:_MOST_SPAN].lstrip(), unretracted(unmarked(plain(text[-_MOST_CHARACTERS:])))
     for said in announcements(text):
         stated = without_tex(said)
+        if found := _spelt(stated):
+            return found
         if _START.search(stated):
             return _stated(stated)
-        if begins_with_cardinal(stated):
-            return _spelt(stated)
-    return _first_alone(head, text) or _last(without_tex(text)) or _spelt(text)
+        if begins_with_cardinal(stated) or begins_with_han(stated):
+            return None
+    return _first_alone(head, text) or _last(without_tex(text)) or _spelt(text, alone=True)
 
 
-def _spelt(text: str) -> Number | None:
-    value = cardinal(text) if len(text) <= _MOST_SPAN else None
-    return None if value is None else Number(Fraction(value), percent=False, span=(0, 0))
+def _spelt(text: str, *, alone: bool = False) -> Number | None:
+    """Returns the number that a text begins with in words or Chinese signs."""
+    if len(text) > 2 * _MOST_SPAN:
+        return None
+    spelt = cardinal(text, alone=alone) or han(text)
+    return spelt and Number(*spelt, span=(0, 0))
 
 
 def _stated(text: str) -> Number | None:
     """Returns the number that an announcement states; None if it states several, or a date, a ratio and the like."""
+    text = without_formula(_aside(text))
     before, equals, said = text.rpartition("=")
     found = numbers(said)
     if equals and len(found) != 1 and (alone := number_of(before)):
@@ -214,12 +202,14 @@ def _stated(text: str) -> Number | None:
     if equals and _AND_VARIABLE.search(before):
         return None
     said, found = (said, found) if found else (text, numbers(text))
-    ends = [each.span[0] for each in found[1:]]
-    between = [said[each.span[1] : end] for each, end in zip(found, ends, strict=False)]
-    several = bool(between) and all(map(_JOIN.fullmatch, between)) and _UNIT.fullmatch(said, found[-1].span[1])
-    if not found or (several and len({each.value for each in found}) > 1):
-        return None
-    return found[0]
+    several = are_several(said, [each.span for each in found]) and len({each.value for each in found}) > 1
+    return found[0] if found and not several else None
+
+
+def _aside(text: str) -> str:
+    """Returns the text without an equation in brackets behind a number: 20 cups (3 x 20 = 60)."""
+    rest = _EQUATION.sub("", text)
+    return rest if _START.search(rest) else text
 
 
 def _first_alone(head: str, text: str) -> Number | None:
@@ -327,23 +317,17 @@ def _multiplied(text: str, value: Fraction, found: re.Match[str], *, currency: b
             return value, end
         return value * _SHORT_MANY[short[0].lower()], short.end()
     word = found["many"].strip().lower()
-    times = _times(word)
-    total = value * times
+    scale = times(word)
+    total = value * scale
     # 1\u51042000\u4e07 is a sum whose parts become smaller; after 3\u4e07 a lone 5 may mean 5000.
-    while word and word[0] in _MANY_UNSPACED and (rest := _NUMBER.match(text, end + text[end : end + 1].isspace())):
+    while word and word[0] in UNSPACED and (rest := _NUMBER.match(text, end + text[end : end + 1].isspace())):
         word = (rest["many"] or "").strip().lower()
-        smaller = _times(word) if word else 1
+        smaller = times(word) if word else 1
         part = _value(rest["number"]) * smaller
-        if part >= times or part < _LEAST_PART:
+        if part >= scale or part < _LEAST_PART:
             break
-        total, times, end = total + part, smaller, rest.end()
+        total, scale, end = total + part, smaller, rest.end()
     return total, end
-
-
-def _times(word: str) -> int | Fraction:
-    if word[0] in _MANY_UNSPACED:
-        return prod(map(_MANY_UNSPACED.__getitem__, word))
-    return next(times for many, times in _MANY.items() if re.fullmatch(rf"{many}(?:s|en|n|es)?", word))
 
 
 def _is_minus(sign: str | None) -> bool:
@@ -375,6 +359,8 @@ def _scaled(value: Fraction, found: re.Match[str]) -> Fraction | None:
     if found["mixed"]:
         above, below = map(int, found["mixed"].split("/"))
         return value + Fraction(above, below) if below else None
+    if found["above"]:
+        return int(found["above"]) / value if value else None
     if found["below"]:
         below = int(found["below"])
         return value / below if below else None

@@ -11,10 +11,12 @@ from lightrouter.runtime.text import normalized
 _SPELLINGS: Final = {
     # Hyphens, the en dash and the minus sign stand before numbers alike; the em dash only stands between words.
     **dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\u207b\ufe63\uff0d"), "-"),
-    **dict.fromkeys(map(ord, "\u2018\u2019\u02bc\u2032\uff07"), "'"),
+    **dict.fromkeys(map(ord, "\u2018\u2019\u02bc\u2032\uff07\u2039\u203a\u201a\u201b"), "'"),
     **dict.fromkeys(map(ord, "\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d\u300e\u300f\uff02"), '"'),
     **dict.fromkeys(map(ord, "\u00b7\u22c5\u2715\u2a2f"), "\u00d7"),
     **dict.fromkeys(map(ord, "\u2044\u2215"), "/"),
+    **dict.fromkeys(map(ord, "\u2a7d\u2266"), "\u2264"),
+    **dict.fromkeys(map(ord, "\u2a7e\u2267"), "\u2265"),
     # A joiner makes one sign of several.
     0x200D: "\u200d",
     0x066A: "%",
@@ -25,31 +27,43 @@ _SUPERSCRIPTS: Final = re.compile("[\u207a\u207b\u2070\u00b9\u00b2\u00b3\u2074-\
 _RAISED: Final = str.maketrans(
     "\u207a\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "+-0123456789"
 )
-# Full-width forms, circled letters and letters of formulas are other forms of ordinary letters and signs.
-_CLOTHED: Final = re.compile("[\u2460-\u24ff\uff01-\uff5e\uff61-\uff64\uffe0-\uffe6\U0001d400-\U0001d7ff]")
+# Full-width and half-width forms, circled letters, letters of formulas, Roman numerals and degrees in one character are
+# other forms of ordinary letters and signs.
+_CLOTHED: Final = re.compile("[\u2103\u2109\u2160-\u217f\u2460-\u24ff\uff01-\uff9f\uffe0-\uffe6\U0001d400-\U0001d7ff]")
 _TEX_FRACTION: Final = re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]{1,64})\}|(\w))\s*(?:\{([^{}]{1,64})\}|(\w))")
 _TEX_WRAPPER: Final = re.compile(
     r"\\(?:text(?:bf|it|rm|tt|sf|sc)?|math(?:bf|rm|it|sf|tt|cal|bb)|boldsymbol|bm|mbox|emph|operatorname)\s*\{([^{}]*)\}"
 )
 # A dollar sign is TeX's unless letters stand around the amount: A$5, $5M.
 _TEX_NOTHING: Final = re.compile(
-    r"\\(?:left|right|displaystyle|[()\[\]])|(?<![\\A-Z])\$(?!-?\d[\d.,]{0,16}(?:bn|[KMBkmb])(?![\w$]))|(?<=[A-Z])\$(?!\d)"
+    r"\\(?:(?:left|right|displaystyle)(?![A-Za-z])|[()\[\]])|(?<![\\A-Z])\$(?!-?\d[\d.,]{0,16}(?:bn|[KMBkmb])(?![\w$]))|(?<=[A-Z])\$(?!\d)"
 )
-_TEX_SPACE: Final = re.compile(r"\\(?:[,;: ]|quad\b|qquad\b|enspace\b|thinspace\b)|~")
+# Not after a backslash: two of them end a row.
+_TEX_SPACE: Final = re.compile(r"(?<!\\)\\(?:[,;: ]|quad\b|qquad\b|enspace\b|thinspace\b)|~")
 _TEX_COMMA: Final = re.compile(r"\{([,.])\}")
 _TEX_TIMES: Final = re.compile(r"\\(?:times|cdot|ast)(?![A-Za-z])\s*")
-_TEX_RAISED: Final = re.compile(r"\^\s*\{\s*([^{}\s]|-?\d+)\s*\}")
+_TEX_RAISED: Final = re.compile(r"\^\s*\{\s*([^{}\s]|-?\d+|\d+[-+])\s*\}")
 _TEX_DEGREE: Final = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])")
 _TEX_ROOT: Final = re.compile(r"\\sqrt\s*(?:\{([^{}]{1,64})\}|(\w))")
 _TEX_SYMBOLS: Final = {
     "pi": "\u03c0", "infty": "\u221e", "le": "\u2264", "leq": "\u2264", "ge": "\u2265", "geq": "\u2265", "ne": "\u2260",
-    "neq": "\u2260", "lt": "<", "gt": ">", "pm": "\u00b1", "div": "\u00f7", "to": "\u2192", "approx": "\u2248",
-    "cup": "\u222a", "cap": "\u2229", "in": "\u2208", "emptyset": "\u2205", "varnothing": "\u2205",
+    "leqslant": "\u2264", "geqslant": "\u2265", "neq": "\u2260", "lt": "<", "gt": ">", "pm": "\u00b1", "mp": "\u2213",
+    "div": "\u00f7", "to": "\u2192", "rightarrow": "\u2192", "leftarrow": "\u2190", "leftrightarrow": "\u2194",
+    "Rightarrow": "\u21d2", "implies": "\u21d2", "Leftrightarrow": "\u21d4", "iff": "\u21d4", "approx": "\u2248",
+    "cup": "\u222a", "cap": "\u2229", "in": "\u2208", "notin": "\u2209", "subset": "\u2282", "supset": "\u2283",
+    "subseteq": "\u2286", "supseteq": "\u2287", "emptyset": "\u2205", "varnothing": "\u2205", "forall": "\u2200",
+    "exists": "\u2203", "land": "\u2227", "wedge": "\u2227", "lor": "\u2228", "vee": "\u2228", "neg": "\u00ac",
+    "lnot": "\u00ac", "ldots": "...", "dots": "...", "cdots": "...",
     "alpha": "\u03b1", "beta": "\u03b2", "gamma": "\u03b3", "delta": "\u03b4", "epsilon": "\u03b5",
     "theta": "\u03b8", "lambda": "\u03bb", "mu": "\u03bc", "rho": "\u03c1", "sigma": "\u03c3",
-    "tau": "\u03c4", "phi": "\u03c6", "omega": "\u03c9",
+    "tau": "\u03c4", "phi": "\u03c6", "omega": "\u03c9", "Gamma": "\u0393", "Delta": "\u0394", "Theta": "\u0398",
+    "Lambda": "\u039b", "Pi": "\u03a0", "Sigma": "\u03a3", "Phi": "\u03a6", "Psi": "\u03a8", "Omega": "\u03a9",
+    **{name: name for name in (
+        "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "ln", "log",
+        "exp", "lim", "max", "min", "gcd", "det", "deg",
+    )},
 }  # fmt: skip
-_TEX_SYMBOL: Final = re.compile(rf"\\({'|'.join(_TEX_SYMBOLS)})(?![A-Za-z])\s?")
+_TEX_SYMBOL: Final = re.compile(r"\\([A-Za-z]+)(\s?)")
 # An expression that needs brackets above or below a fraction line.
 _COMPOUND: Final = re.compile(r".[-+*/\u00d7\u00f7\u00b1]", re.DOTALL)
 _SIMPLE: Final = re.compile(r"-?\d+(?:\.\d+)?|\w|\([^()]*\)|\u221a\d+")
@@ -94,8 +108,12 @@ def plain(text: str) -> str:
     if text.isascii():
         return text
     text = _CLOTHED.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
-    text = _SUPERSCRIPTS.sub(lambda found: "^" + found[0].translate(_RAISED), text)
-    return normalized("NFC", text).translate(_spelling)
+    return normalized("NFC", unraised(text)).translate(_spelling)
+
+
+def unraised(text: str) -> str:
+    """Returns `text` with raised digits and signs behind a ^: x² is x^2."""
+    return _SUPERSCRIPTS.sub(lambda found: "^" + found[0].translate(_RAISED), text)
 
 
 def without_tex(text: str) -> str:
@@ -109,16 +127,25 @@ def without_tex(text: str) -> str:
     text = _TEX_COMMA.sub(r"\1", text.replace("\\!", ""))
     text = _TEX_SPACE.sub(" ", text)
     text = _TEX_TIMES.sub("\u00d7 ", text)
+    text = _TEX_DEGREE.sub("\u00b0", text)
+    text = _TEX_SYMBOL.sub(_symbol, text)
     # Wrappers are nested, seldom more than two deep.
     for _ in range(3):
         text = _TEX_WRAPPER.sub(r"\1", text)
-    text = _TEX_DEGREE.sub("\u00b0", text)
-    text = _TEX_SYMBOL.sub(lambda found: _TEX_SYMBOLS[found[1]], text)
     text = _TEX_RAISED.sub(r"^\1", text)
     text = _TEX_ROOT.sub(lambda found: "\u221a" + _enclosed(found[1] or found[2], product=True), text)
     text = _TEX_FRACTION.sub(_fraction, text)
     text = _TEX_NOTHING.sub("", text)
     return _TEX_ESCAPED.sub(r"\1", text)
+
+
+def _symbol(found: re.Match[str]) -> str:
+    symbol = _TEX_SYMBOLS.get(found[1])
+    if symbol != found[1]:
+        return found[0] if symbol is None else symbol
+    # A function is a word, before and behind which a space counts.
+    parted = found.string[: found.start()][-1:].isalnum()
+    return f"{' ' if parted else ''}{symbol}{found[2]}"
 
 
 def _enclosed(text: str, *, product: bool = False) -> str:

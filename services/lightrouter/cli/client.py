@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import grpc
 
@@ -16,10 +16,15 @@ from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.v1.error_reason_pb2 import ErrorReason
+from lightrouter.v1.router_pb2 import ListCandidatesRequest, ListCandidatesResponse
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub
 
 if TYPE_CHECKING:
     from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
+
+ROUTER_S: Final = 10.0
+"""Most seconds of a call that makes no model call. A choice: the router answers from memory, so a longer wait means a
+fault."""
 
 
 @asynccontextmanager
@@ -32,6 +37,12 @@ async def router(access: Access) -> AsyncIterator[RouterServiceAsyncStub]:
         raise failure(from_rpc_error(error), access) from None
     finally:
         await channels.close()
+
+
+async def listed(access: Access) -> ListCandidatesResponse:
+    """Returns what a router says of its candidates."""
+    async with router(access) as stub:
+        return await stub.ListCandidates(ListCandidatesRequest(), timeout=ROUTER_S, metadata=access.metadata)
 
 
 def failure(error: ServiceError, access: Access) -> CommandError:

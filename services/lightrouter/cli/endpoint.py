@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -16,7 +15,6 @@ from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.modelapis import AZURE_HOSTS, OPENAI, ModelsApi
 from lightrouter.cli.served import ServedModel
 from lightrouter.pool.values import AUTHORIZATION, under
-from lightrouter.runtime import files
 
 # Choices: far above the longest list of models seen, and short enough for a person who waits.
 _MAX_BYTES: Final = 16 * 2**20
@@ -83,18 +81,6 @@ def named(models: Sequence[ServedModel], wanted: Sequence[str]) -> list[ServedMo
         known = ", ".join(list(by_id)[:20])
         raise CommandError(f"the endpoint does not serve {', '.join(missing)}; it serves {known}", ExitCode.USAGE)
     return [by_id[name] for name in dict.fromkeys(wanted)]
-
-
-def write(path: Path, text: str) -> None:
-    """Replaces the pool file at `path`.
-
-    Raises:
-        CommandError: It cannot be written.
-    """
-    try:
-        files.replace(path, text.encode())
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def list_models(

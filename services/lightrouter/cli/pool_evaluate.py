@@ -8,12 +8,11 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -28,12 +27,11 @@ from lightrouter.cli.text import printable
 from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.budget import Limits
 from lightrouter.evaluator.decision import Rules
-from lightrouter.evaluator.diversity import LEAST_GAIN
 from lightrouter.evaluator.evaluation import End, Outcome
 from lightrouter.evaluator.journal import JournalError
 from lightrouter.evaluator.run import NothingToEvaluateError, Report, Settings
 from lightrouter.evaluator.run import evaluate as run
-from lightrouter.recording.prompts import Asked, PromptsError, read
+from lightrouter.recording.prompts import PromptsError, read
 from lightrouter.runtime.otlptarget import TargetError, target
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.models import ModelClient
@@ -41,7 +39,6 @@ from lightrouter.runtime.security.tls import TlsFiles
 from lightrouter.runtime.telemetry.logs import send_logs
 from lightrouter.runtime.telemetry.metrics import otlp_reader
 from lightrouter.runtime.telemetry.setup import Telemetry, otlp_spans
-from lightrouter.v1.router_pb2 import ListCandidatesRequest
 
 _EXAMPLES: Final = """\
   lightrouter pool evaluate --set validation.jsonl --max-cost 0.50
@@ -56,34 +53,9 @@ Tasks: exact, choice, numeric, pattern, schema, judge
 _NANO: Final = 10**9
 # A choice: an evaluation takes minutes.
 _METRICS_SECONDS: Final = 60.0
-# A choice: the router answers from memory, so a longer wait means a fault.
-_ROUTER_SECONDS: Final = 10.0
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Options:
-    """What the command line says of an evaluation."""
-
-    home: Home
-    output: str
-    tls: TlsFiles | None
-    set: Path
-    task: str | None
-    judge: str | None
-    max_cost: int
-    max_tokens: int | None
-    max_time: float
-    concurrency: int
-    call_timeout: float
-    max_output_tokens: int
-    rules: Rules
-    router: str | None
-    seed: int | None
-    journal: Path | None
-    adapter_address: str | None
-    otlp: str | None
-    log_format: str
+_RULES: Final = Rules()
+T = TypeVar("T", Rules, Limits)
 
 
 def _budget(*names: str, **settings: Any) -> Decorator:
@@ -102,17 +74,22 @@ def _rule(*names: str, **settings: Any) -> Decorator:
 @option("--journal", type=Path, help="default: beside the pool file, or named after context and namespace")
 @output(*candidates.FORMS)
 @home_options
-@_budget("--max-cost", type=Dollars(zero=True), default="1", help="US dollars")
-@_budget("--max-tokens", type=COUNT, help="input and output; default: no bound")
-@_budget("--max-time", type=Duration(), default="1h", help="of the evaluation")
+@_budget("--max-cost", "nanousd", type=Dollars(zero=True), default="1", help="US dollars")
+@_budget("--max-tokens", "tokens", type=COUNT, help="input and output; default: no bound")
+@_budget("--max-time", "seconds", type=Duration(), default="1h", help="of the evaluation")
 @_budget("--concurrency", type=COUNT, default=8, help="calls at once")
-@_budget("--call-timeout", type=Duration(), default="2m", help="of a call")
+@_budget("--call-timeout", "call_seconds", type=Duration(), default="2m", help="of a call")
 @_budget("--max-output-tokens", type=COUNT, default=1024, help="of an answer")
-@_rule("--margin", type=SHARE, default=0.2, help="how much worse than the MINIMUM-th best may be admitted")
+@_rule("--margin", type=SHARE, default=_RULES.margin, help="how much worse than the MINIMUM-th best may be admitted")
 @_rule("--floor", type=SHARE, help="required quality, instead of the margin")
-@_rule("--minimum", type=COUNT, default=2, help="admitted candidates to keep")
-@_rule("--error-rate", type=SHARE, default=0.05, help="probability of any wrong decision")
-@_rule("--least-gain", type=SHARE, default=LEAST_GAIN, help="gain in quality at which a second draft is worth its cost")
+@_rule("--minimum", type=COUNT, default=_RULES.minimum, help="admitted candidates to keep")
+@_rule("--error-rate", type=SHARE, default=_RULES.error_rate, help="probability of any wrong decision")
+@_rule(
+    "--least-gain",
+    type=SHARE,
+    default=_RULES.least_gain,
+    help="gain in quality at which a second draft is worth its cost",
+)
 @_rule(
     "--until-diverse",
     is_flag=True,
@@ -139,7 +116,19 @@ def _rule(*names: str, **settings: Any) -> Decorator:
 )
 @option("--log-format", type=click.Choice(("console", "json")), default="console", section="Services")
 @tls_options
-def evaluate(tls_ca_file: Path | None, tls_cert_file: Path | None, tls_key_file: Path | None, **given: Any) -> ExitCode:
+def evaluate(
+    home: Home,
+    output: str,
+    judge: str | None,
+    router: str | None,
+    adapter_address: str | None,
+    otlp: str | None,
+    log_format: str,
+    tls_ca_file: Path | None,
+    tls_cert_file: Path | None,
+    tls_key_file: Path | None,
+    **given: Any,
+) -> ExitCode:
     """Asks the candidates a validation set, and decides which may answer.
 
     The prompts come in random order, until it is certain about each candidate: one that is credibly worse than the
@@ -156,47 +145,56 @@ def evaluate(tls_ca_file: Path | None, tls_cert_file: Path | None, tls_key_file:
     killed or its budget is spent, the same command resumes it; no answer is bought twice. A second evaluation at the
     same time says so and ends.
     """
-    rules = Rules(**{each.name: given.pop(each.name) for each in fields(Rules)})
-    options = _Options(tls=tls_files(tls_ca_file, tls_cert_file, tls_key_file), rules=rules, **given)
-    send_logs("evaluator", "info", options.log_format)
-    if options.home.file and options.judge:
+    tls = tls_files(tls_ca_file, tls_cert_file, tls_key_file)
+    send_logs("evaluator", "info", log_format)
+    if home.file and judge:
         raise CommandError("--judge is for --namespace; the pool file names its judge", ExitCode.USAGE)
-    if not options.home.file and not options.adapter_address:
+    if not home.file and not adapter_address:
         raise CommandError("--adapter-address is required with --namespace", ExitCode.USAGE)
     try:
-        return asyncio.run(_evaluate(options, read(options.set, options.task, scored=True)))
+        settings = Settings(
+            prompts=read(given.pop("set"), given.pop("task"), scored=True),
+            journal=given.pop("journal") or _usual_journal(home),
+            new_run=lambda: (secrets.token_hex(6), secrets.randbits(31)),
+            adapter_address=adapter_address or "",
+            rules=_taken(Rules, given),
+            limits=_taken(Limits, given),
+            **given,
+        )
+        report = asyncio.run(_evaluated(settings, home, judge, router, tls, otlp))
     except PromptsError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
     except (NothingToEvaluateError, JournalError) as error:
         raise CommandError(str(error)) from None
-
-
-async def _evaluate(options: _Options, validation_set: Sequence[Asked]) -> ExitCode:
-    # SIGTERM, which a cluster sends, acts like Ctrl-C: adapters end, and the journal keeps the bought answers.
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    try:
-        report = await _reported(options, validation_set)
-    except asyncio.CancelledError:
-        raise CommandError("ended before it was finished; the same command resumes it") from None
-    candidates.print_held(report.held, options.output)
+    candidates.print_held(report.held, output)
     sys.stderr.write(f"{_summary(report)}\n")
     return _exit_code(report.outcome)
 
 
-async def _reported(options: _Options, validation_set: Sequence[Asked]) -> Report:
-    telemetry = _telemetry(options.otlp)
-    channels = Channels(tls=options.tls)
+def _taken(kind: type[T], given: dict[str, Any]) -> T:
+    """Takes the options that are fields of a dataclass out of `given`."""
+    return kind(**{each.name: given.pop(each.name) for each in fields(kind)})
+
+
+async def _evaluated(
+    settings: Settings, home: Home, judge: str | None, router: str | None, tls: TlsFiles | None, otlp: str | None
+) -> Report:
+    # SIGTERM, which a cluster sends, acts like Ctrl-C: adapters end, and the journal keeps the bought answers.
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    telemetry = _telemetry(otlp)
+    channels = Channels(tls=tls)
     try:
         async with AsyncExitStack() as stack:
-            store = await stack.enter_async_context(poolstore.store_of(options.home, options.judge))
-            address = options.adapter_address
-            if address is None and options.home.file:
-                address = await stack.enter_async_context(adapters(options.home.file))
-            settings = _settings(options, validation_set, address or "")
-            settings = replace(settings, first=await drifted(options.router, options.tls))
+            store = await stack.enter_async_context(poolstore.store_of(home, judge))
+            address = settings.adapter_address
+            if home.file and not address:
+                address = await stack.enter_async_context(adapters(home.file))
+            settings = replace(settings, adapter_address=address, first=await drifted(router, tls))
             return await run(store, ModelClient(channels), settings, Announcer(telemetry.meter), telemetry.tracer)
+    except asyncio.CancelledError:
+        raise CommandError("ended before it was finished; the same command resumes it") from None
     finally:
         await channels.close()
         telemetry.shutdown()
@@ -207,29 +205,18 @@ async def drifted(router: str | None, tls: TlsFiles | None) -> frozenset[str]:
     if router is None:
         return frozenset()
     try:
-        async with client.router(Access(router, tls)) as stub:
-            listed = await stub.ListCandidates(ListCandidatesRequest(), timeout=_ROUTER_SECONDS)
+        listed = await client.listed(Access(router, tls))
     except CommandError as error:
         _log.warning("the router's drifted candidates are unknown: %s", error)
         return frozenset()
     return frozenset(status.candidate.name for status in listed.candidates if status.traffic.drift)
 
 
-def _settings(options: _Options, validation_set: Sequence[Asked], address: str) -> Settings:
-    home = options.home
+def _usual_journal(home: Home) -> Path:
+    if home.file:
+        return home.file.with_name(f"{home.file.stem}.evaluation.jsonl")
     # In a cluster the journal lies in the working folder.
-    pool = home.file or Path("-".join(filter(None, (home.context, home.namespace))) or "cluster")
-    return Settings(
-        prompts=validation_set,
-        journal=options.journal or pool.with_name(f"{pool.stem if home.file else pool.name}.evaluation.jsonl"),
-        new_run=lambda: (secrets.token_hex(6), secrets.randbits(31)),
-        adapter_address=address,
-        rules=options.rules,
-        limits=Limits(options.max_cost, options.max_tokens, options.max_time, options.concurrency),
-        seed=options.seed,
-        max_output_tokens=options.max_output_tokens,
-        call_seconds=options.call_timeout,
-    )
+    return Path(f"{'-'.join(filter(None, (home.context, home.namespace))) or 'cluster'}.evaluation.jsonl")
 
 
 def _telemetry(endpoint: str | None) -> Telemetry:

@@ -12,6 +12,7 @@ from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.grammar import command, option
 from lightrouter.cli.modelapis import Endpoint, endpoint_options
 from lightrouter.cli.poolentries import pool_text
+from lightrouter.cli.poolstore import write_file
 from lightrouter.cli.served import ServedModel
 from lightrouter.pool import file
 from lightrouter.pool.file import PoolFileError
@@ -47,7 +48,7 @@ def init(at: Endpoint, out: Path, force: bool) -> None:
         pool = file.parse(content.encode(), out)
     except PoolFileError as error:
         raise CommandError(f"the models of {base_url} make no valid pool file:\n{error}") from None
-    endpoint.write(out, content)
+    write_file(out, content)
     sys.stdout.write(f"{out}: {', '.join(pool.entries)}\n")
     sys.stderr.write(f"next: check the prices, then `lightrouter up --pool {out}`\n")
 

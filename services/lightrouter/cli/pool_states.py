@@ -15,13 +15,10 @@ from lightrouter.cli.grammar import argument, command, option, output
 from lightrouter.cli.poolstore import Home, home_options, store_of
 from lightrouter.pool.choices import State
 from lightrouter.pool.status import BY_HAND, CandidateStatus, PoolStatus
-from lightrouter.v1.router_pb2 import ListCandidatesRequest, ListCandidatesResponse
 
 if TYPE_CHECKING:
     from lightrouter.cli.grammar import Decorator
 
-# A choice: the router answers from memory, so a longer wait means a fault.
-_TIMEOUT_S: Final = 10.0
 _CANDIDATE: Final[Decorator] = argument("candidate", "the candidate's name")
 _REASON: Final[Decorator] = option("--reason", default="", metavar="TEXT", help="why, in one sentence")
 
@@ -49,7 +46,9 @@ _READMIT_EXAMPLES: Final = """\
 @output(*candidates.FORMS)
 def list_(reached: Access, output: str) -> None:
     """Lists the candidates of a running router with state, health, score and traffic; -o wide adds prices."""
-    candidates.print_listed(asyncio.run(_listed(reached)), output)
+    from lightrouter.cli import client
+
+    candidates.print_listed(asyncio.run(client.listed(reached)), output)
 
 
 @command("status", _STATUS_EXAMPLES)
@@ -77,13 +76,6 @@ def evict(candidate: str, home: Home, reason: str) -> None:
 def readmit(candidate: str, home: Home, reason: str, probation: bool) -> None:
     """Lets a candidate answer again. From now on the evaluator decides on it."""
     asyncio.run(_move(home, candidate, State.PROBATION if probation else State.ADMITTED, reason))
-
-
-async def _listed(reached: Access) -> ListCandidatesResponse:
-    from lightrouter.cli import client
-
-    async with client.router(reached) as stub:
-        return await stub.ListCandidates(ListCandidatesRequest(), timeout=_TIMEOUT_S, metadata=reached.metadata)
 
 
 async def _read(home: Home) -> PoolStatus:

@@ -14,6 +14,7 @@ import click
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.grammar import option, together
 from lightrouter.cli.places import POOL_VARIABLE, usual_pool
+from lightrouter.runtime import files
 
 if TYPE_CHECKING:
     from lightrouter.pool.schema import Pool
@@ -119,6 +120,18 @@ def read_file(path: Path) -> tuple[str, Pool]:
     except PoolFileError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
     return data.decode(), pool
+
+
+def write_file(path: Path, text: str) -> None:
+    """Replaces a pool file.
+
+    Raises:
+        CommandError: It cannot be written.
+    """
+    try:
+        files.replace(path, text.encode())
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
 
 
 @asynccontextmanager

@@ -20,8 +20,6 @@ _EXAMPLES: Final = """\
   lightrouter quote "What is 17 * 23?" --worth 0.05
   lightrouter quote - -o json < prompt.txt | jq .worstCostNanousd
 """
-# A choice: a quote makes no model call.
-_TIMEOUT_S: Final = 10.0
 
 
 @command("quote", _EXAMPLES)
@@ -75,4 +73,4 @@ async def _quote(prompt: Prompt, reached: Access) -> QuoteResponse:
     from lightrouter.cli import client
 
     async with client.router(reached) as stub:
-        return await stub.Quote(QuoteRequest(prompt=prompt), timeout=_TIMEOUT_S, metadata=reached.metadata)
+        return await stub.Quote(QuoteRequest(prompt=prompt), timeout=client.ROUTER_S, metadata=reached.metadata)

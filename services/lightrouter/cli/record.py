@@ -38,8 +38,6 @@ _EXAMPLES: Final = """\
   lightrouter record exam.jsonl --out exam.rec.jsonl --task choice --candidates fast,careful
   lightrouter record recorded.jsonl --out recorded.jsonl --task numeric --score-only
 """
-# A choice: the router answers from memory, so a longer wait means a fault.
-_LIST_S: Final = 10.0
 # A choice: enough to see what fails; the rest is only counted.
 _MOST_FAILURES_SHOWN: Final = 10
 
@@ -114,7 +112,7 @@ async def _record(calls: _Calls, access: Access, out: Path, asked: Sequence[Aske
     async with AsyncExitStack() as stack:
         reached = await _started(calls.pool, stack) if calls.pool else access
         stub = await stack.enter_async_context(client.router(reached))
-        listed = await stub.ListCandidates(ListCandidatesRequest(), timeout=_LIST_S, metadata=reached.metadata)
+        listed = await stub.ListCandidates(ListCandidatesRequest(), timeout=client.ROUTER_S, metadata=reached.metadata)
         pool = [status.candidate for status in listed.candidates]
         candidates = _asked(pool, calls.candidates)
 

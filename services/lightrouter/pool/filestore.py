@@ -69,7 +69,8 @@ class FileStore:
 
     async def read(self) -> PoolStatus:
         """Returns the current pool and statuses. See `store.Store`."""
-        return PoolStatus.of(file.load(self._path), statefile.load(self._states_path))
+        # In a thread: parsing a large file takes longer than the 20 ms that an event loop may be blocked.
+        return await asyncio.to_thread(lambda: PoolStatus.of(file.load(self._path), statefile.load(self._states_path)))
 
     async def update(self, change: Update) -> list[StateChange]:
         """Replaces the state file. See `store.Store`."""
@@ -106,7 +107,7 @@ class FileStore:
 
     async def refresh(self) -> None:
         """Reads the files now and passes on what changed."""
-        # In a thread: reading a large file takes longer than the 20 ms that an event loop may be blocked.
+        # In a thread, as in `read`.
         written, statuses, pool = await asyncio.to_thread(self._reread)
         if written and isinstance(self._written.fault, PoolFileError):
             self._on_refused(self._written.fault)

@@ -98,13 +98,7 @@ class SamplingDefaults(Section):
 
     def to_proto(self) -> chat_pb2.Sampling:
         """Returns these defaults as a message; what is None is not set in it."""
-        return chat_pb2.Sampling(
-            temperature=self.temperature,
-            top_p=self.top_p,
-            stop=self.stop,
-            seed=self.seed,
-            max_output_tokens=self.max_output_tokens,
-        )
+        return chat_pb2.Sampling(**dict(self))
 
 
 class Limits(Section):
@@ -297,20 +291,13 @@ class CandidateEntry(PublicEntry):
             raise ValueError("is not for provider replay, which answers from a recording; leave it out")
         return value
 
-    @field_validator("recording")
+    @field_validator("recording", "pace")
     @classmethod
-    def _what_it_replays(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        if info.data.get("provider") == REPLAY:
-            if value is None:
-                raise ValueError("is required for provider replay: name the file with its answers")
-        elif value is not None:
-            raise ValueError("is only for provider replay; leave it out")
-        return value
-
-    @field_validator("pace")
-    @classmethod
-    def _only_replayed(cls, value: bool, info: ValidationInfo) -> bool:
-        if value and info.data.get("provider") != REPLAY:
+    def _what_it_replays(cls, value: Path | bool | None, info: ValidationInfo) -> Path | bool | None:
+        replays = info.data.get("provider") == REPLAY
+        if value is None and replays:
+            raise ValueError("is required for provider replay: name the file with its answers")
+        if value and not replays:
             raise ValueError("is only for provider replay; leave it out")
         return value
 

@@ -115,21 +115,6 @@ class Condition(_Part):
     last_transition_time: _Moment = ""
     """Time of the last change of `status`; empty if unknown."""
 
-    @classmethod
-    def after(
-        cls,
-        before: Condition | None,
-        kind: str,
-        status: Truth,
-        reason: str,
-        message: str,
-        now: datetime,
-    ) -> Condition:
-        """Returns the condition of type `kind` that replaces `before`; its time is `now` if `status` changes."""
-        same = before is not None and before.status == status
-        since = before.last_transition_time if before and same else ""
-        return cls(type=kind, status=status, reason=reason, message=message, last_transition_time=since or rfc3339(now))
-
 
 class Category(_Part):
     """The quality on one kind of prompts."""
@@ -218,6 +203,14 @@ class CandidateStatus(_Part):
         """Returns the condition of type `kind`; None if there is none."""
         return next((each for each in self.conditions if each.type == kind), None)
 
+    def next_condition(self, kind: str, status: Truth, reason: str, message: str, now: datetime) -> Condition:
+        """Returns the condition that replaces that of type `kind`; its time is `now` if `status` changes."""
+        before = self.condition(kind)
+        since = before.last_transition_time if before and before.status == status else ""
+        return Condition(
+            type=kind, status=status, reason=reason, message=message, last_transition_time=since or rfc3339(now)
+        )
+
     def holds(self, kind: str) -> bool:
         """Returns whether the condition of type `kind` is there and true."""
         found = self.condition(kind)
@@ -234,10 +227,8 @@ class CandidateStatus(_Part):
 
     def moved(self, state: State, reason: str, message: str, now: datetime) -> CandidateStatus:
         """Returns the status with `state` and its reason; its time is `now` if the state changes."""
-        before = self.condition(ADMITTED)
-        return self.having(
-            Condition.after(before, ADMITTED, _CONDITION_STATUS[state], reason, message, now), state=state
-        )
+        admitted = self.next_condition(ADMITTED, _CONDITION_STATUS[state], reason, message, now)
+        return self.having(admitted, state=state)
 
     def as_entry(self, entry: PublicEntry) -> CandidateStatus:
         """Returns the status with the state and the model of `entry`, for the same reason."""
@@ -270,8 +261,7 @@ class PoolStatus:
     @classmethod
     def of(cls, pool: PublicPool, statuses: Mapping[str, CandidateStatus]) -> PoolStatus:
         """Returns the status of `pool`, whose entries have their own states."""
-        about = {n: each for n, each in statuses.items() if n in pool.entries and each.about(pool.entries[n].model)}
-        return cls(overlaid(pool, about), about)
+        return cls(overlaid(pool, statuses), _about(pool, statuses))
 
     def status(self, name: str) -> CandidateStatus:
         """Returns a candidate's status, with its state and its model."""
@@ -302,24 +292,24 @@ class StateChange:
 
 def overlaid(pool: PoolType, statuses: Mapping[str, CandidateStatus]) -> PoolType:
     """Returns `pool` with the states and evaluations of `statuses`, by candidate name."""
-    entries, evaluations = dict(pool.entries), {}
-    for name, entry in pool.entries.items():
-        status = statuses.get(name)
-        if status is None or not status.about(entry.model):
-            continue
-        if status.state is not None:
-            entries[name] = entry.model_copy(update={"state": status.state})
-        if (evaluation := status.evaluation) is not None:
-            evaluations[name] = evaluation
-    homogeneous = _homogeneous(entries, statuses)
-    return replace(pool, entries=entries, evaluations=evaluations, homogeneous=homogeneous)
+    about = _about(pool, statuses)
+    states = {name: status.state for name, status in about.items() if status.state is not None}
+    entries = dict(pool.entries) | {n: pool.entries[n].model_copy(update={"state": s}) for n, s in states.items()}
+    evaluations = {name: found for name, status in about.items() if (found := status.evaluation) is not None}
+    return replace(pool, entries=entries, evaluations=evaluations, homogeneous=_homogeneous(entries, about))
 
 
-def _homogeneous(entries: Mapping[str, PublicEntry], statuses: Mapping[str, CandidateStatus]) -> str:
+def _about(pool: PublicPool, statuses: Mapping[str, CandidateStatus]) -> dict[str, CandidateStatus]:
+    """Returns the statuses that apply to candidates of `pool`."""
+    entries = pool.entries
+    return {name: each for name, each in statuses.items() if name in entries and each.about(entries[name].model)}
+
+
+def _homogeneous(entries: Mapping[str, PublicEntry], about: Mapping[str, CandidateStatus]) -> str:
     """Returns why the pool is homogeneous; empty if it is not, or if not all its candidates were compared."""
     found = [
-        status.condition(DIVERSE) if (status := statuses.get(entry.name)) and status.about(entry.model) else None
-        for entry in entries.values()
+        about[name].condition(DIVERSE) if name in about else None
+        for name, entry in entries.items()
         if entry.state is not State.EVICTED
     ]
     alike = [condition.message for condition in found if condition and condition.status == "False"]

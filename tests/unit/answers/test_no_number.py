@@ -65,8 +65,6 @@ SEVERAL_OR_NO_NUMBER = [
     "The answer is 555-1234",
     "The answer is 555-123-4567",
     "The answer is 0xFF",
-    "\u7b54\u6848\u662f\u56db\u5341\u4e8c\u3002\u51713\u6b65",
-    "\u7b54\u3048\u306f\u56db\u5341\u4e8c\u3067\u3059\u30023\u56de",
     "The answer is 1-1/2",
     "The answer is 1 and 1/2",
     "The answer is 7:3",

@@ -1,7 +1,7 @@
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -213,18 +213,36 @@ async def test_the_last_states_hold_if_the_state_file_is_broken(path: Path, capl
     assert "is not a state file" in caplog.text
 
 
-async def test_a_changed_file_is_read_beside_the_event_loop(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
+    """The threads that parse pool files."""
+    real, found = file.parse, list[threading.Thread]()
+
+    def parse(data: bytes, path: Path) -> Pool:
+        found.append(threading.current_thread())
+        return real(data, path)
+
+    monkeypatch.setattr(file, "parse", parse)
+    return found
+
+
+async def test_a_changed_file_is_read_beside_the_event_loop(path: Path, threads: list[threading.Thread]) -> None:
     async with watching(path) as watched:
-        real, threads = file.parse, []
-
-        def parse(data: bytes, path: Path) -> Pool:
-            threads.append(threading.current_thread())
-            return real(data, path)
-
-        monkeypatch.setattr(file, "parse", parse)
+        threads.clear()
         path.write_text(content("a", "b"))
         assert await watched.names() == ["a", "b"]
-        assert threading.main_thread() not in threads
         path.write_text("candidates: 3")
         assert "must be a list" in await watched.fault()
+        assert len(threads) >= 2
         assert threading.main_thread() not in threads
+
+
+@pytest.mark.parametrize("ask", [lambda store: store.read(), lambda store: store.update(lambda _: {})])
+async def test_a_store_that_is_asked_reads_beside_the_event_loop(
+    path: Path, threads: list[threading.Thread], ask: Callable[[FileStore], Awaitable[object]]
+) -> None:
+    store = FileStore(path)
+    threads.clear()
+    await ask(store)
+    assert threads
+    assert threading.main_thread() not in threads
