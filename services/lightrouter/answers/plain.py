@@ -144,7 +144,7 @@ def _symbol(found: re.Match[str]) -> str:
     if symbol != found[1]:
         return found[0] if symbol is None else symbol
     # A function is a word, before and behind which a space counts.
-    parted = found.string[: found.start()][-1:].isalnum()
+    parted = found.string[max(0, found.start() - 1) : found.start()].isalnum()
     return f"{' ' if parted else ''}{symbol}{found[2]}"
 
 
