@@ -27,7 +27,6 @@ from lightrouter.cli.text import printable
 from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.budget import Limits
 from lightrouter.evaluator.decision import Rules
-from lightrouter.evaluator.diversity import LEAST_GAIN
 from lightrouter.evaluator.evaluation import End, Outcome
 from lightrouter.evaluator.journal import JournalError
 from lightrouter.evaluator.run import NothingToEvaluateError, Report, Settings
@@ -55,6 +54,7 @@ _NANO: Final = 10**9
 # A choice: an evaluation takes minutes.
 _METRICS_SECONDS: Final = 60.0
 _log = logging.getLogger(__name__)
+_RULES: Final = Rules()
 T = TypeVar("T", Rules, Limits)
 
 
@@ -80,11 +80,16 @@ def _rule(*names: str, **settings: Any) -> Decorator:
 @_budget("--concurrency", type=COUNT, default=8, help="calls at once")
 @_budget("--call-timeout", "call_seconds", type=Duration(), default="2m", help="of a call")
 @_budget("--max-output-tokens", type=COUNT, default=1024, help="of an answer")
-@_rule("--margin", type=SHARE, default=0.2, help="how much worse than the MINIMUM-th best may be admitted")
+@_rule("--margin", type=SHARE, default=_RULES.margin, help="how much worse than the MINIMUM-th best may be admitted")
 @_rule("--floor", type=SHARE, help="required quality, instead of the margin")
-@_rule("--minimum", type=COUNT, default=2, help="admitted candidates to keep")
-@_rule("--error-rate", type=SHARE, default=0.05, help="probability of any wrong decision")
-@_rule("--least-gain", type=SHARE, default=LEAST_GAIN, help="gain in quality at which a second draft is worth its cost")
+@_rule("--minimum", type=COUNT, default=_RULES.minimum, help="admitted candidates to keep")
+@_rule("--error-rate", type=SHARE, default=_RULES.error_rate, help="probability of any wrong decision")
+@_rule(
+    "--least-gain",
+    type=SHARE,
+    default=_RULES.least_gain,
+    help="gain in quality at which a second draft is worth its cost",
+)
 @_rule(
     "--until-diverse",
     is_flag=True,

@@ -207,7 +207,7 @@ class Evaluation:
                 scores.settle()
 
     def _note_verdict(self, subject: Subject, item: Asked, score: float | None) -> None:
-        if (who := self._judge_of(subject)) is None:
+        if (who := judge.judge_of(subject, self._judges)) is None:
             return
         record = self._judge_records.setdefault(who.name, _JudgeRecord())
         if score is not None:
@@ -217,10 +217,6 @@ class Evaluation:
         last = [replies[-1] for replies in self._replies(subject, item)]
         failures = [done.failure for done in last if done and done.failure]
         record.why = failures[0] if failures else "what it wrote is no verdict"
-
-    def _judge_of(self, subject: Subject) -> Subject | None:
-        """Returns the judge of a candidate's answers: no candidate judges its own."""
-        return next((other for other in self._judges if other.name != subject.name), None)
 
     def _answer(self, subject: Subject, item: Asked) -> Call:
         return Call(
@@ -235,7 +231,7 @@ class Evaluation:
     def _verdicts(self, subject: Subject, item: Asked, attempt: int) -> Iterator[Call]:
         """Yields the judge's calls on an answer for the orders that have no verdict yet."""
         answer = self._journal.done.get(_answer_key(subject, item))
-        who = self._judge_of(subject)
+        who = judge.judge_of(subject, self._judges)
         if answer is None or answer.text is None or who is None or not isinstance(item.task, Judged):
             return
         for order, replies in enumerate(self._replies(subject, item)):
@@ -254,7 +250,7 @@ class Evaluation:
 
     def _is_judged(self, subject: Subject, item: Asked) -> bool:
         """Returns whether an answer has all its verdicts, or all attempts to get them are used."""
-        if not isinstance(item.task, Judged) or self._judge_of(subject) is None:
+        if not isinstance(item.task, Judged) or judge.judge_of(subject, self._judges) is None:
             return True
         return all(
             None not in replies or any(done and done.score is not None for done in replies)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from random import Random
 from typing import Final
 
 from lightrouter.answers.lenient import LOOK_ALIKE, Json, objects, plain, unclosed
 from lightrouter.answers.untrusted import clipped, delimited, nonce_for
+from lightrouter.evaluator.calls import Subject
 from lightrouter.runtime import enums
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
@@ -46,6 +48,11 @@ _TIE: Final = re.compile(
     r"(?:it'?s\s+|it\s+is\s+)?(?:an?\s+)?(?:tied?|draw)|(?:both\s+(?:are\s+)?)?equal(?:ly\s+good)?"
     r"|same|both|neither|none|no\s+difference"
 )
+
+
+def judge_of(subject: Subject, judges: Sequence[Subject]) -> Subject | None:
+    """Returns the judge of a candidate's answers, the first that is another candidate; None if there is none."""
+    return next((each for each in judges if each.name != subject.name), None)
 
 
 def messages(

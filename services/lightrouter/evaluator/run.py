@@ -19,6 +19,7 @@ from lightrouter.evaluator.calls import CallRunner, Subject
 from lightrouter.evaluator.decision import MINIMUM_POOL, Rules
 from lightrouter.evaluator.evaluation import End, Evaluation, Outcome
 from lightrouter.evaluator.journal import Journal
+from lightrouter.evaluator.judge import judge_of
 from lightrouter.pool import statefile
 from lightrouter.pool.choices import State
 from lightrouter.pool.schema import CandidateEntry, PublicEntry
@@ -194,7 +195,7 @@ def _plan(settings: Settings) -> Mapping[str, Any]:
 def _versions(subjects: Sequence[Subject], judges: Sequence[Subject]) -> Mapping[str, str]:
     versions = {f"answer/{subject.name}": subject.version for subject in subjects}
     for subject in subjects:
-        if judge := next((each for each in judges if each.name != subject.name), None):
+        if judge := judge_of(subject, judges):
             versions[f"judge/{subject.name}"] = f"{judge.name} {judge.version} {subject.version}"
     return versions
 

@@ -59,11 +59,10 @@ def _conditions(before: CandidateStatus, diversity: Diversity | None, name: str,
     if diversity and name in diversity.marginal:
         status: Truth = "False" if diversity.homogeneous else "True"
         reason = "Homogeneous" if diversity.homogeneous else "NotHomogeneous"
-        yield Condition.after(before.condition(DIVERSE), DIVERSE, status, reason, diversity.message(name), now)
+        yield before.next_condition(DIVERSE, status, reason, diversity.message(name), now)
     if before.holds(DRIFTED):
         # Its quality is measured again, so the drift is over.
-        drifted = before.condition(DRIFTED)
-        yield Condition.after(drifted, DRIFTED, "False", "Evaluated", "it was evaluated again", now)
+        yield before.next_condition(DRIFTED, "False", "Evaluated", "it was evaluated again", now)
 
 
 def _failures(scores: Scores) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from lightrouter.pool.prices import PriceList
-from lightrouter.pool.schema import CandidateEntry, Circuit, Limits, Pool, PoolDocument, SamplingDefaults
+from lightrouter.pool.schema import Pool, PoolDocument
 from lightrouter.runtime import document, faults
 
 MAX_BYTES: Final = 2**20
@@ -19,13 +18,7 @@ MAX_BYTES: Final = 2**20
 MAX_CANDIDATES: Final = 256
 """Maximum candidates of a pool."""
 
-_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
-    "candidates": CandidateEntry,
-    "sampling": SamplingDefaults,
-    "prices": PriceList,
-    "limits": Limits,
-    "circuit": Circuit,
-}
+_keys: Final = faults.keys_of(PoolDocument)
 
 
 class PoolFileError(Exception):
@@ -104,8 +97,3 @@ def _contradictions(content: PoolDocument) -> Iterator[tuple[document.Path, str]
         name = getattr(content, role)
         if name is not None and name not in names:
             yield (role,), f"must be the name of a candidate of this file{faults.meant(name, names)}"
-
-
-def _keys(loc: tuple[str | int, ...]) -> Collection[str]:
-    section = next((part for part in reversed(loc) if isinstance(part, str)), "")
-    return _SECTIONS.get(section, PoolDocument).model_fields

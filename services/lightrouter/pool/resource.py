@@ -16,7 +16,7 @@ Each part of the status has one writer, and the writer's field manager owns it (
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -24,9 +24,8 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from lightrouter.pool.file import MAX_CANDIDATES
-from lightrouter.pool.prices import PriceList
 from lightrouter.pool.schema import PublicEntry, PublicPool
-from lightrouter.pool.status import DIVERSE, DRIFTED, CandidateStatus, Condition, PoolStatus, Truth, overlaid
+from lightrouter.pool.status import DIVERSE, DRIFTED, CandidateStatus, PoolStatus, Truth, overlaid
 from lightrouter.runtime import faults
 
 Object = Mapping[str, Any]
@@ -54,6 +53,7 @@ It differs from `ROUTER`, because a router that has seen no drift must not remov
 
 # A choice: a message stays readable, far below the 32,768 characters that a condition's message may have.
 _MAX_FAULTS: Final = 10
+_keys: Final = faults.keys_of(PublicEntry, by_alias=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +103,6 @@ def parse(resource: Object) -> PublicEntry:
         ]
     more = f" (and {len(found) - _MAX_FAULTS} more)" if len(found) > _MAX_FAULTS else ""
     raise ResourceError("; ".join(found[:_MAX_FAULTS]) + more)
-
-
-def _keys(section: tuple[str | int, ...]) -> Collection[str]:
-    model = PriceList if section else PublicEntry
-    return [known.alias or name for name, known in model.model_fields.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,10 +255,9 @@ def router_writes(known: ParsedResource, acceptance: Acceptance, now: datetime) 
     parts: dict[str, Object] = {}
 
     def part(manager: str, kind: str, status: Truth, reason: str, message: str, **more: Any) -> None:
-        before = known.status.condition(kind)
-        said = Condition.after(before, kind, status, reason, message, now)
+        said = known.status.next_condition(kind, status, reason, message, now)
         said = said.model_copy(update={"observed_generation": generation})
-        if said != before:
+        if said != known.status.condition(kind):
             parts[manager] = {**more, "conditions": [said.model_dump(by_alias=True)]}
 
     part(

@@ -115,21 +115,6 @@ class Condition(_Part):
     last_transition_time: _Moment = ""
     """Time of the last change of `status`; empty if unknown."""
 
-    @classmethod
-    def after(
-        cls,
-        before: Condition | None,
-        kind: str,
-        status: Truth,
-        reason: str,
-        message: str,
-        now: datetime,
-    ) -> Condition:
-        """Returns the condition of type `kind` that replaces `before`; its time is `now` if `status` changes."""
-        same = before is not None and before.status == status
-        since = before.last_transition_time if before and same else ""
-        return cls(type=kind, status=status, reason=reason, message=message, last_transition_time=since or rfc3339(now))
-
 
 class Category(_Part):
     """The quality on one kind of prompts."""
@@ -218,6 +203,14 @@ class CandidateStatus(_Part):
         """Returns the condition of type `kind`; None if there is none."""
         return next((each for each in self.conditions if each.type == kind), None)
 
+    def next_condition(self, kind: str, status: Truth, reason: str, message: str, now: datetime) -> Condition:
+        """Returns the condition that replaces that of type `kind`; its time is `now` if `status` changes."""
+        before = self.condition(kind)
+        since = before.last_transition_time if before and before.status == status else ""
+        return Condition(
+            type=kind, status=status, reason=reason, message=message, last_transition_time=since or rfc3339(now)
+        )
+
     def holds(self, kind: str) -> bool:
         """Returns whether the condition of type `kind` is there and true."""
         found = self.condition(kind)
@@ -234,10 +227,8 @@ class CandidateStatus(_Part):
 
     def moved(self, state: State, reason: str, message: str, now: datetime) -> CandidateStatus:
         """Returns the status with `state` and its reason; its time is `now` if the state changes."""
-        before = self.condition(ADMITTED)
-        return self.having(
-            Condition.after(before, ADMITTED, _CONDITION_STATUS[state], reason, message, now), state=state
-        )
+        admitted = self.next_condition(ADMITTED, _CONDITION_STATUS[state], reason, message, now)
+        return self.having(admitted, state=state)
 
     def as_entry(self, entry: PublicEntry) -> CandidateStatus:
         """Returns the status with the state and the model of `entry`, for the same reason."""

@@ -171,7 +171,7 @@ def load(path: Path | None = None) -> PriceList:
     except ValidationError as error:
         first = error.errors()[0]
         loc = first["loc"]
-        message = faults.sentence(first, lambda at: [*(Price if len(at) > 1 else _File).model_fields])
+        message = faults.sentence(first, faults.keys_of(_File))
         place = f"{path}:{document.line(loc)}: {faults.field(loc)}"
         raise PriceListError(f"{place}: {message}; a price is {_EXAMPLE}") from None
     named = {name.casefold(): price for name, price in given.models.items()}

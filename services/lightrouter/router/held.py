@@ -68,7 +68,6 @@ class HeldStream:
         self._boot_tokens = boot_tokens
         self._held_tokens = held_tokens
         self._on_text: Callable[[str], None] = lambda _: None
-        self._boot: list[str] = []
         self._boot_characters = 0
         self._boot_counted = 0
         self._rest: deque[GenerationChunk] = deque()
@@ -79,11 +78,6 @@ class HeldStream:
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._handle = CallHandle()
-
-    @property
-    def boot_text(self) -> str:
-        """The text before the checkpoint."""
-        return "".join(self._boot)
 
     @property
     def is_open(self) -> bool:
@@ -218,7 +212,6 @@ class HeldStream:
         self.boot_calls.add(chunk.tool_calls)
         if not (chunk.text or chunk.tool_calls):
             return
-        self._boot.append(chunk.text)
         self._on_text(chunk.text)
         self._boot_characters += _characters(chunk)
         if self._boot_characters > self._boot_tokens * MAX_CHARACTERS_PER_TOKEN:

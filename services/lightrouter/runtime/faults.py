@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
 Path = tuple[str | int, ...]
@@ -31,6 +32,31 @@ def sentence(error: ErrorDetails, keys: Callable[[Path], Collection[str]]) -> st
     if should and subject.isalpha():
         return f"must {rest.partition(' after validation')[0]}"
     return message[:1].lower() + message[1:]
+
+
+def keys_of(model: type[BaseModel], *, by_alias: bool = False) -> Callable[[Path], Collection[str]]:
+    """Returns the function that returns the known keys of the section at a path below `model`."""
+
+    def keys(section: type[BaseModel]) -> dict[str, Any]:
+        return {(by_alias and known.alias) or name: known.annotation for name, known in section.model_fields.items()}
+
+    def known(path: Path) -> Collection[str]:
+        found = keys(model)
+        for part in path:
+            # Positions in lists and free keys of mappings lead to no other section.
+            if isinstance(part, str) and (section := _section(found.get(part))):
+                found = keys(section)
+        return found
+
+    return known
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """Returns the model in the type of a field, such as that of its items; None if there is none."""
+    if hasattr(annotation, "model_fields"):
+        section: type[BaseModel] = annotation
+        return section
+    return next(filter(None, map(_section, get_args(annotation))), None)
 
 
 def meant(word: str, known: Collection[str], prefix: str = "") -> str:

@@ -31,7 +31,7 @@ from pydantic_settings import (
 from lightrouter.runtime import enums
 from lightrouter.runtime.addresses import is_host_and_port
 from lightrouter.runtime.document import DocumentError, parse
-from lightrouter.runtime.faults import meant, sentence
+from lightrouter.runtime.faults import keys_of, meant, sentence
 from lightrouter.runtime.otlptarget import Protocol, TargetError, target
 
 
@@ -254,7 +254,7 @@ def read(settings_class: type[SettingsType], arguments: Sequence[str], environme
         key = ".".join(str(part) for part in first["loc"])
         flag = "--" + key.replace("_", "-")
         given = "" if first["type"] in {"missing", "extra_forbidden"} else f", got {first['input']!r}"
-        message = sentence(first, lambda _: settings_class.model_fields)
+        message = sentence(first, keys_of(settings_class))
         raise InvalidSettingError(
             f"setting {key} ({flag}, {_prefix(settings_class)}{key.upper()}): {message}{given}"
         ) from None

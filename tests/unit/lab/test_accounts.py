@@ -264,6 +264,8 @@ def test_a_list_of_ones_own_goes_over_the_shipped_one(tmp_path: Path) -> None:
         ("models:\n  mine: {input: 1}", r"yaml:2: models.mine.output: is required"),
         ("models:\n  mine: {input: 1, outputs: 2}", r"yaml:2: models.mine.output: is required"),
         ("modells: {}", r"yaml:1: modells: is not a known key; did you mean models\?"),
+        ("models:\n  mine: {input: 1, output: 2, nots: x}", r"yaml:2: models.mine.nots: .* did you mean note\?"),
+        ("other: {input: 1, output: 2, nots: x}", r"yaml:1: other.nots: is not a known key; did you mean note\?"),
         ("models: {5: {input: 1, output: 2}}", r"yaml:1: models: a key here is not text"),
         ("models: [mine]", "models"),
         ("just words", r"yaml:1: must have `models`"),

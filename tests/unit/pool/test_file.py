@@ -226,6 +226,14 @@ def test_cached_input_costs_as_much_as_input_where_it_is_left_out() -> None:
         ("api_key: sk-1", "api_key: is not a known key; did you mean api_key_env?"),
         ("sampling: {temperatur: 1}", "sampling.temperatur: is not a known key; did you mean temperature?"),
         ("limits: {retry: 1}", "limits.retry: is not a known key; did you mean retries?"),
+        (
+            "prices: {tiers: [{above: 9, inputs: 2}]}",
+            "prices.tiers[0].inputs: is not a known key; did you mean input?",
+        ),
+        (
+            "prices: {tiers: [{above: 9, abov: 8, input: 2}]}",
+            "prices.tiers[0].abov: is not a known key; did you mean above?",
+        ),
         ("limits: 3", "limits: must be a mapping of keys to values"),
         ("sampling: {stop: x}", "sampling.stop: must be a list"),
         ("sampling: {seed: 1.5}", "sampling.seed: must be a valid integer"),

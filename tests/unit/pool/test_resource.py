@@ -98,6 +98,14 @@ def test_the_model_is_enough() -> None:
         ({"model": "m", "prices": {"cached_input": "1"}}, "spec.prices.cached_input: is not a known key; did you mean"),
         ({"model": "m", "prices": 1}, "spec.prices: must be a mapping of keys to values"),
         ({"model": "m", "base_url": "http://h"}, "spec.base_url: is not a known key; did you mean baseUrl?"),
+        (
+            {"model": "m", "prices": {"tiers": [{"above": 9, "cached_input": "1"}]}},
+            "spec.prices.tiers[0].cached_input: is not a known key; did you mean cachedInput?",
+        ),
+        (
+            {"model": "m", "prices": {"tiers": [{"abve": 9}]}},
+            "spec.prices.tiers[0].abve: is not a known key; did you mean above?",
+        ),
         ({"model": "m", "apiKeyEnv": "KEY"}, "spec.apiKeyEnv: is not a known key"),
         ({"model": "m", "baseUrl": "http://u:secret@h"}, "spec.baseUrl: must not hold credentials"),
         ({"model": "m", "address": "a b"}, "spec.address: must be a gRPC target"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lightrouter.pool.choices import State
 from lightrouter.pool.resource import Resources
 from lightrouter.pool.schema import PublicEntry, PublicPool
-from lightrouter.pool.status import BY_HAND, DIVERSE, DRIFTED, CandidateStatus, Category, Condition, overlaid
+from lightrouter.pool.status import BY_HAND, DIVERSE, DRIFTED, CandidateStatus, Category, overlaid
 from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
 from tests.unit.pool.status_support import SINCE, condition, held
 
@@ -56,7 +56,7 @@ def test_diversity_and_drift_survive_the_status() -> None:
     status = EVICTED.having(alike, drifted)
     assert parse(status.to_json()) == status
     # Evaluated anew it is no longer drifted, whatever was said before.
-    evaluated = status.having(Condition.after(drifted, DRIFTED, "False", "Evaluated", "", NOW))
+    evaluated = status.having(status.next_condition(DRIFTED, "False", "Evaluated", "", NOW))
     assert [(each["type"], each["status"]) for each in evaluated.to_json()["conditions"]] == [
         ("Admitted", "False"),
         ("Diverse", "False"),
@@ -65,10 +65,11 @@ def test_diversity_and_drift_survive_the_status() -> None:
 
 
 def test_a_condition_begins_when_it_says_the_opposite() -> None:
-    first = Condition.after(None, DIVERSE, "True", "r", "m", NOW)
-    later = NOW + timedelta(hours=1)
-    assert Condition.after(first, DIVERSE, "True", "r", "n", later).last_transition_time == first.last_transition_time
-    changed = Condition.after(first, DIVERSE, "False", "r", "m", later)
+    first = CandidateStatus().next_condition(DIVERSE, "True", "r", "m", NOW)
+    status, later = CandidateStatus().having(first), NOW + timedelta(hours=1)
+    same = status.next_condition(DIVERSE, "True", "r", "n", later)
+    assert same.last_transition_time == first.last_transition_time
+    changed = status.next_condition(DIVERSE, "False", "r", "m", later)
     assert changed.last_transition_time == "2026-03-01T01:00:00Z"
 
 

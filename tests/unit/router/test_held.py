@@ -121,12 +121,13 @@ async def test_the_boot_of_an_adapter_without_checkpoints_ends_well_above_its_to
     words = [piece("word ") for _ in range(9)]
     script = Script(*words, later=[CHECKPOINT, piece("and more"), RESULT])
     stream = HeldStream(script.messages(), "a", 4, inf)
-    standing = await stream.boot(lambda _: None)
+    told: list[str] = []
+    standing = await stream.boot(told.append)
     assert (standing.finish_reason, standing.usage.estimated) == (FINISH_REASON_LENGTH, True)
-    assert 4 < stream.boot_text.count("word") < 9
+    assert 4 < "".join(told).count("word") < 9
     script.go.set()
     # A checkpoint that comes later is none.
-    whole = stream.boot_text + await stream.finish(Deadline.after(60))
+    whole = "".join(told) + await stream.finish(Deadline.after(60))
     assert whole == "word " * 9 + "and more"
     assert stream.booted is standing
 
@@ -137,13 +138,13 @@ async def test_the_last_piece_may_come_with_the_checkpoint_and_with_the_result()
     end = StreamGenerateResponse(piece=GenerationChunk(text="four"), result=RESULT.result)
     stream = HeldStream(Script(piece("one "), boot, later=[piece(" three "), end]).messages(), "a", 2, inf)
     assert await stream.boot(told.append) == CHECKPOINT.checkpoint
-    assert (stream.boot_text, told, stream.restarted) == ("one two", ["one ", "two"], True)
+    assert (told, stream.restarted) == (["one ", "two"], True)
     stream = HeldStream(Script(piece("one "), boot, piece(" three "), end).messages(), "a", 2, inf)
     await stream.boot(lambda _: None)
     assert await stream.finish(Deadline.after(60)) == " three four"
     stream = HeldStream(Script(end).messages(), "a", 2, inf)
-    assert await stream.boot(lambda _: None) == RESULT.result
-    assert stream.boot_text == "four"
+    assert await stream.boot(told.append) == RESULT.result
+    assert told == ["one ", "two", "four"]
 
 
 async def test_a_call_that_writes_far_too_much_before_its_checkpoint_has_failed() -> None:
