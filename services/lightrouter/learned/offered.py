@@ -37,7 +37,7 @@ _CLOTHED: Final = r"([\u249c-\u24b5\u24b6-\u24e9\U0001f130-\U0001f149])"
 _ONE: Final = r"([^\W\d_])"
 _MARKER: Final = (
     rf"(?:{_BOLD}{_ONE}{_BOLD}{_BEHIND}?|"
-    rf"{_BOLD}?(?:{_OPEN}\s?{_ONE}\s?{_CLOSE}[.:]?|{_ONE}\s?{_BEHIND}|{_CLOTHED}){_BOLD}?|\x22{_ONE}\x22\s?:)"
+    rf"{_BOLD}?(?:{_OPEN}\s?{_ONE}\s?{_CLOSE}[.:]?|{_ONE}\s?{_BEHIND}|{_CLOTHED}){_BOLD}?)"
 )
 _CALLED: Final = (
     r"(?i:(?:option|choice|answer|antwort|r\u00e9ponse|opci\u00f3n|variante|\u0432\u0430\u0440\u0438\u0430\u043d\u0442)\s+"
@@ -47,7 +47,7 @@ _CALLED: Final = (
 _ITEM: Final = r"[ \t\u3000>|]*(?:[-*+\u2022\u00b7]\s+|\#{1,6}\s+|\\item\s*)?(?:\[[ xX]?\]\s+)?"
 _AT_LINE: Final = re.compile(rf"(?m)^{_ITEM}{_CALLED}(?:{_MARKER}|\${_ONE}\${_BEHIND})")
 _IN_LINE: Final = re.compile(
-    rf"(?:^|(?<=[\s;,:?{{\uff1b\uff0c\u3002\uff1f\uff1a])|(?=[\uff08\uff3b\u3010\u3014])){_MARKER}"
+    rf"(?:^|(?<=[\s;,:?\uff1b\uff0c\u3002\uff1f\uff1a])|(?=[\uff08\uff3b\u3010\u3014])){_MARKER}"
 )
 _CLOSED: Final = re.compile(rf"{_CLOSE}{_BOLD}?$")
 _SPACE: Final = " \t\r\u3000"
