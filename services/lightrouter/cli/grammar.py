@@ -68,9 +68,9 @@ class Command(_Plain):
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
-            if error.message.startswith("Got unexpected extra"):
-                error.message += "; put a text with spaces in quotes"
-            raise
+            if not error.message.startswith("Got unexpected extra"):
+                raise
+            raise click.UsageError(f"{error.message}; put a text with spaces in quotes", ctx) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; a failure gets its name."""
