@@ -34,13 +34,13 @@ class Waits(adapter_pb2_grpc.AdapterServiceServicer):
         print("entered", flush=True)
         await asyncio.Event().wait()
 
-async def main():
-    server = Server(load(ServiceSettings))
+async def main(settings):
+    server = Server(settings)
     server.add(names.ADAPTER_SERVICE, adapter_pb2_grpc.add_AdapterServiceServicer_to_server, Waits())
     await server.start()
     await server.serve_until_signal()
 
-run(main)
+run(main, load(ServiceSettings))
 """
 
 
@@ -97,10 +97,10 @@ def test_garbage_collection_skips_what_a_service_loaded(tmp_path: Path) -> None:
         known = {id(each) for each in gc.get_objects()}
         return sum(id(each) in known for each in loaded)
 
-    async def service() -> None:
+    async def service(settings: ServiceSettings) -> None:
         loaded.extend([number] for number in range(1000))
         tracked.append(count())
-        async with Server(ServiceSettings(listen=f"unix:{tmp_path}/s")) as server:
+        async with Server(settings) as server:
             await server.serve_until_signal(look)
 
     async def look() -> None:
@@ -109,6 +109,35 @@ def test_garbage_collection_skips_what_a_service_loaded(tmp_path: Path) -> None:
 
     before = gc.get_freeze_count()
     with pytest.raises(SystemExit):
-        run(service)
+        run(service, ServiceSettings(listen=f"unix:{tmp_path}/s"))
     assert tracked == [1000, 0]
     assert gc.get_freeze_count() <= before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("selector --ready-file no/ready", "no/ready cannot be written: No such file or directory"),
+        ("all --pool pool.yaml --ready-file no/ready", "no/ready cannot be written: No such file or directory"),
+        ("all --pool no", "no: cannot be read: No such file or directory"),
+        ("adapter --pool pool.yaml --candidate b", "the pool has no candidate b; it has a"),
+        ("aggregator --tls-cert-file no --tls-key-file no", "no: cannot be read: No such file or directory"),
+        ("selector --nonsense", "unrecognized arguments: --nonsense"),
+        (
+            "router -k x --selector-address unix:s --aggregator-address unix:a",
+            "setting k (--k, LIGHTROUTER_ROUTER_K): ",
+        ),
+        (
+            "router --k 0 --selector-address unix:s --aggregator-address unix:a",
+            "setting k (--k, LIGHTROUTER_ROUTER_K): ",
+        ),
+    ],
+)
+async def test_what_a_service_cannot_use_is_one_sentence_and_no_trace(tmp_path: Path, words: str, said: str) -> None:
+    (tmp_path / "pool.yaml").write_text("candidates: [{name: a, base_url: 'http://127.0.0.1:9/v1', model: m}]\n")
+    command = (sys.executable, "-m", "lightrouter.cli", "serve", *words.split(), "--log-level", "error")
+    process = await asyncio.create_subprocess_exec(*command, cwd=tmp_path, stderr=asyncio.subprocess.PIPE)
+    _, stderr = await process.communicate()
+    assert process.returncode == 2, stderr
+    (line,) = [line for line in stderr.decode().splitlines() if not line.startswith("{")]
+    assert line.replace(f"{tmp_path}/", "").startswith(f"lightrouter serve {words.split(maxsplit=1)[0]}: {said}")

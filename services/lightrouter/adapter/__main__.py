@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Serves until SIGTERM; stops with status 2 and a sentence if a setting or the pool file is wrong."""
     settings = load(AdapterSettings, argv)
     configure_logging(f"adapter-{settings.candidate}", settings)
-    run(lambda: serve(settings), PoolFileError, MissingCandidateError, EntryError, TlsError)
+    run(serve, settings, PoolFileError, MissingCandidateError, EntryError, TlsError)
 
 
 if __name__ == "__main__":

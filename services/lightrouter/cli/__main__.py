@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -39,11 +38,6 @@ def run(argv: Sequence[str]) -> int:
         return ExitCode.USAGE
     except click.Abort:
         return ExitCode.INTERRUPTED
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        sys.stderr.write(f"lightrouter: {error.strerror}\n")
-        return ExitCode.FAILED
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from lightrouter.cli import served
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.modelapis import AZURE_HOSTS, OPENAI, ModelsApi
 from lightrouter.cli.served import ServedModel
+from lightrouter.cli.text import reason
 from lightrouter.pool.values import AUTHORIZATION, under
 
 # Choices: far above the longest list of models seen, and short enough for a person who waits.
@@ -138,8 +139,7 @@ def _page(address: str, headers: Mapping[str, str], client: httpx.Client, *, key
             with client.stream("GET", url, headers=headers, timeout=_TIMEOUT_S, follow_redirects=False) as response:
                 body = _body(response, address)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            reason = str(error) or type(error).__name__
-            raise EndpointError(f"{address} cannot be reached: {reason}", weight=2) from None
+            raise EndpointError(f"{address} cannot be reached: {reason(error)}; does it run, is it right?") from None
         location = response.headers.get("location")
         if not (300 <= response.status_code < 400 and location):
             break

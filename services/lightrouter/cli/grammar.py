@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,11 @@ SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 1
 
 # The packages of the extra `lab`.
 _LAB_PACKAGES: Final = ("lightgbm", "matplotlib", "numpy", "scipy", "sklearn", "threadpoolctl")
+# What the system says of a path that was given wrongly; anything else of the kind is a fault of the program.
+_WRONG_PLACES: Final = (
+    *(errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR),
+    *(errno.ENOTEMPTY, errno.EPERM, errno.EROFS),
+)
 # Choices: a larger value is a slip of the hand.
 _MOST_SECONDS: Final = 10**9
 _MOST_DOLLARS: Final = 1_000_000
@@ -69,6 +75,14 @@ class Command(_Plain):
                 raise
             message = f"{error.name} is not installed; install the extra `lab`: pip install 'lightrouter[lab]'"
             failed = CommandError(message, ExitCode.USAGE)
+            failed.command = ctx.command_path
+            raise failed from None
+        except OSError as error:
+            if error.errno not in (*_WRONG_PLACES, errno.ENOSPC):
+                raise
+            code = ExitCode.USAGE if error.errno in _WRONG_PLACES else ExitCode.FAILED
+            place = f"{error.filename} cannot be used: " if error.filename else ""
+            failed = CommandError(f"{place}{error.strerror}", code)
             failed.command = ctx.command_path
             raise failed from None
 
@@ -257,7 +271,7 @@ class Url(click.ParamType[str, Any]):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Returns the URL as it is."""
         if not _URL.fullmatch(value):
-            self.fail(f"{value!r} must be a URL like http://localhost:4317.", param, ctx)
+            self.fail(f"{value!r} must be a URL that begins with http:// or https://.", param, ctx)
         return value
 
 

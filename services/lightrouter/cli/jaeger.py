@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import httpx
 
+from lightrouter.cli.text import reason
+
 # Choices: exporters send after a second, and Jaeger stores a span within a few more.
 _TIMEOUT_S: Final = 5.0
 _POLL_S: Final = 0.2
@@ -85,7 +87,7 @@ class Jaeger:
             reply.raise_for_status()
             return [span for trace in reply.json()["data"] for span in _spans(trace)]
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise JaegerError(f"{self._url} cannot be read: {error or type(error).__name__}") from None
+            raise JaegerError(f"{self._url} cannot be read: {reason(error)}") from None
         except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
             raise JaegerError(f"{self._url} does not answer as Jaeger's query API does") from None
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from lightrouter.cli import lab_support
 from lightrouter.cli.grammar import COUNT, Whole, command, option
 from lightrouter.cli.text import one_line
 
-if TYPE_CHECKING:
-    from lightrouter.lab.results.figures import Figures
-
+_Row = Mapping[str, Any]
 _EXAMPLES: Final = """\
   lightrouter lab compare recording.jsonl.gz --out report
   lightrouter lab compare new.jsonl.gz --train old.jsonl.gz --out report
@@ -43,31 +42,33 @@ def compare(settings: dict[str, Any], out: Path, **more: Any) -> None:
     from lightrouter.lab.compare import compare as run
 
     with lab_support.reported(out) as progress:
-        compared = run(Settings(**settings, **more), progress)
-    lab_support.warn(compared.findings.warnings)
-    sys.stdout.write(_table(compared.figures))
-    sys.stdout.write(f"\n{_both_ways(compared.figures)}")
+        found = run(Settings(**settings, **more), progress)
+    lab_support.warn(found.warnings)
+    sys.stdout.write(_table(found.report["policies"]))
+    sys.stdout.write(f"\n{_both_ways(found.report['policies'])}")
     sys.stdout.write(f"\nThe report is {out / 'report.html'}.\n")
 
 
-def _table(figures: Mapping[str, Figures]) -> str:
+def _table(policies: Sequence[_Row]) -> str:
     lines = [f"{'policy':<34}{'quality':>9}  {'95 %':<15}{'output tokens':>14}{'of full':>9}{'$ / 1,000':>11}{'k':>6}"]
-    for name, each in figures.items():
-        mean, interval = each.quality.cells if each.measured else ("-", "not measured")
+    for row in policies:
+        mean, interval = f"{row['quality']:.4f}", f"{row['quality_low']:.3f} to {row['quality_high']:.3f}"
+        if isnan(row["quality"]):
+            mean, interval = "-", "not measured"
         lines.append(
-            f"{one_line(name):<34}{mean:>9}  {interval:<15}{each.output_tokens.mean:>14,.0f}{each.output_share:>9.1%}"
-            f"{1000 * each.cost_usd.mean:>11.4f}{each.mean_k:>6.2f}"
+            f"{one_line(row['name']):<34}{mean:>9}  {interval:<15}{row['output_tokens']:>14,.0f}"
+            f"{row['output_share']:>9.1%}{1000 * row['cost_usd']:>11.4f}{row['mean_k']:>6.2f}"
         )
     return "\n".join(lines) + "\n"
 
 
-def _both_ways(figures: Mapping[str, Figures]) -> str:
+def _both_ways(policies: Sequence[_Row]) -> str:
     """Returns the table of the policies that boot, with cut calls and with held ones."""
     lines = [f"{'policy':<34}{'boots':<6}{'output tokens':>14}{'input tokens':>14}{'$ / 1,000':>11}{'seconds':>9}"]
-    for name, each in figures.items():
-        for way, row in each.both_ways.items():
+    for policy in policies:
+        for way, row in (("cut", policy), ("held", policy["held"])) if "held" in policy else ():
             lines.append(
-                f"{one_line(name):<34}{way:<6}{row['output_tokens']:>14,.0f}{row['input_tokens']:>14,.0f}"
+                f"{one_line(policy['name']):<34}{way:<6}{row['output_tokens']:>14,.0f}{row['input_tokens']:>14,.0f}"
                 f"{1000 * row['cost_usd']:>11.4f}{row['seconds']:>9.1f}"
             )
     return "\n".join(lines) + "\n"

@@ -142,10 +142,6 @@ def reported(out: Path) -> Iterator[Steps]:
         TrainingError,
     ) as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
-    except OSError as error:
-        if error.filename is None:
-            raise
-        raise CommandError(f"{error.filename}: {error.strerror}", ExitCode.USAGE) from None
     except KeyboardInterrupt:
         log(f"Interrupted; finished parts are kept in {out}. The same command with --resume continues.")
         raise

@@ -19,12 +19,13 @@ from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.grammar import argument, command, option
 from lightrouter.cli.pool_abilities import ASKED_FOR, abilities
-from lightrouter.cli.poolstore import pool_option, read_file, write_file
+from lightrouter.cli.poolstore import pool_option, read_file
 from lightrouter.cli.text import printable
 from lightrouter.pool import file
 from lightrouter.pool.choices import AbilityName, ContinuationStyle
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import REPLAY, CandidateEntry, Pool
+from lightrouter.runtime import files
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
@@ -113,7 +114,7 @@ def check(names: Sequence[str], path: Path, write: bool) -> ExitCode:
 
 def _keep(path: Path, text: str, *, write: bool) -> None:
     if write:
-        write_file(path, text)
+        files.replace(path, text.encode())
     else:
         sys.stderr.write(f"--write puts what was found into {path}\n")
 

@@ -14,11 +14,12 @@ from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.grammar import command, option
 from lightrouter.cli.modelapis import Endpoint, endpoint_options
 from lightrouter.cli.poolentries import asked_root, entries_text
-from lightrouter.cli.poolstore import pool_option, read_file, write_file
+from lightrouter.cli.poolstore import pool_option, read_file
 from lightrouter.cli.served import ServedModel
 from lightrouter.pool import file
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import Pool
+from lightrouter.runtime import files
 
 _EXAMPLES: Final = """\
   lightrouter pool discover http://localhost:11434
@@ -50,7 +51,7 @@ def discover(at: Endpoint, path: Path, probation: bool, write: bool) -> None:
         sys.stderr.write(f"{len(new)} new; --write adds them to {path}\n")
         return
     joined = _joined(path, text, entries, pool)
-    write_file(path, joined)
+    files.replace(path, joined.encode())
     names = [name for name in file.parse(joined.encode(), path).entries if name not in pool.entries]
     sys.stdout.write(f"{path}: {', '.join(names)}\n")
     sys.stderr.write("next: check the prices, then `lightrouter pool evaluate`\n")

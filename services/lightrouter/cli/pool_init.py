@@ -12,10 +12,10 @@ from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.grammar import command, option
 from lightrouter.cli.modelapis import Endpoint, endpoint_options
 from lightrouter.cli.poolentries import pool_text
-from lightrouter.cli.poolstore import write_file
 from lightrouter.cli.served import ServedModel
 from lightrouter.pool import file
 from lightrouter.pool.file import PoolFileError
+from lightrouter.runtime import files
 
 _EXAMPLES: Final = """\
   lightrouter pool init http://localhost:11434                   Ollama
@@ -48,7 +48,7 @@ def init(at: Endpoint, out: Path, force: bool) -> None:
         pool = file.parse(content.encode(), out)
     except PoolFileError as error:
         raise CommandError(f"the models of {base_url} make no valid pool file:\n{error}") from None
-    write_file(out, content)
+    files.replace(out, content.encode())
     sys.stdout.write(f"{out}: {', '.join(pool.entries)}\n")
     sys.stderr.write(f"next: check the prices, then `lightrouter up --pool {out}`\n")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,19 +10,15 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.grammar import option, together
 from lightrouter.cli.places import POOL_VARIABLE, usual_pool
-from lightrouter.runtime import files
 
 if TYPE_CHECKING:
     from lightrouter.pool.schema import Pool
     from lightrouter.pool.store import Store
 
 _SECTION = "Pool"
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _POOL_OPTION = option(
     "--pool", type=Path, section=_SECTION, help=f"the pool file; default: ${POOL_VARIABLE}, else ./pool.yaml"
 )
@@ -89,7 +86,7 @@ def home_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="label selector of the resources; default: all",
         ),
         option("--context", default="", metavar="NAME", section=_SECTION, help="context of the kubeconfig"),
-        option("--kubeconfig", type=_FILE, metavar="FILE", section=_SECTION, help="default: $KUBECONFIG"),
+        option("--kubeconfig", type=Path, section=_SECTION, help="default: $KUBECONFIG"),
     )
     return add(with_home)
 
@@ -122,24 +119,12 @@ def read_file(path: Path) -> tuple[str, Pool]:
     return data.decode(), pool
 
 
-def write_file(path: Path, text: str) -> None:
-    """Replaces a pool file.
-
-    Raises:
-        CommandError: It cannot be written.
-    """
-    try:
-        files.replace(path, text.encode())
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
-
-
 @asynccontextmanager
 async def store_of(home: Home, judge: str | None = None) -> AsyncIterator[Store]:
     """Yields the store of a pool, and says which cluster it is in; its failures become CommandError."""
     from lightrouter.pool.file import PoolFileError
     from lightrouter.pool.filestore import FileStore
-    from lightrouter.pool.store import StoreError
+    from lightrouter.pool.store import NoClusterError, StoreError
 
     try:
         if home.file:
@@ -150,12 +135,14 @@ async def store_of(home: Home, judge: str | None = None) -> AsyncIterator[Store]
         from lightrouter.pool.cluster import ClusterApi, connect
         from lightrouter.pool.clusterstore import ClusterStore
 
+        # The client logs what its exceptions say.
+        logging.getLogger("kubernetes_asyncio").addHandler(logging.NullHandler())
         cluster = await connect(home.kubeconfig, home.context)
         async with cluster.client as client:
             namespace = home.namespace or cluster.namespace
             log(f"cluster: {cluster.name} ({client.configuration.host}), namespace {namespace}")
             yield ClusterStore(ClusterApi(client, namespace, home.selector), judge=judge)
-    except PoolFileError as error:
+    except (PoolFileError, NoClusterError) as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
     except StoreError as error:
         raise CommandError(str(error)) from None

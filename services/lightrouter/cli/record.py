@@ -94,8 +94,6 @@ def record(
         return ExitCode.INTERRUPTED
     except (PromptsError, RecordingError, OtherRecordingError, RecordingInUseError) as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
-    except OSError as error:
-        raise CommandError(f"{out} cannot be written: {error.strerror}", ExitCode.USAGE) from None
 
 
 def _score(out: Path, asked: Sequence[Asked]) -> ExitCode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ from lightrouter.runtime.text import one_line, printable, printable_json
 if TYPE_CHECKING:
     from lightrouter.runtime.enums import Enumeration
 
-__all__ = ["dollars", "enum_word", "log", "one_line", "printable", "printable_json", "seconds"]
+__all__ = ["dollars", "enum_word", "log", "one_line", "printable", "printable_json", "reason", "seconds"]
 
 _NANO: Final = 10**9
 
@@ -22,6 +23,11 @@ def log(line: str) -> None:
     """Writes a line to standard error."""
     sys.stderr.write(f"{printable(line)}\n")
     sys.stderr.flush()
+
+
+def reason(error: Exception) -> str:
+    """Returns what an exception says, without the system's number before it."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
 
 
 def dollars(nanousd: int) -> str:

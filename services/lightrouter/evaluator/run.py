@@ -16,7 +16,7 @@ from lightrouter.evaluator import status
 from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.budget import Amount, Budget, Limits
 from lightrouter.evaluator.calls import CallRunner, Subject
-from lightrouter.evaluator.decision import MINIMUM_POOL, Rules
+from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.evaluation import End, Evaluation, Outcome
 from lightrouter.evaluator.journal import Journal
 from lightrouter.evaluator.judge import judge_of
@@ -130,7 +130,7 @@ async def evaluate(store: Store, models: Models, settings: Settings, announcer: 
             update = partial(status.statuses, outcome, settings.rules, run, settings.now())
             changes = await store.update(update)
             after = await store.read()
-            _announce(announcer, changes, after, run)
+            announcer.announce(changes, after, run)
             if outcome.end in _GOES_ON:
                 journal.pause()
             else:
@@ -139,13 +139,6 @@ async def evaluate(store: Store, models: Models, settings: Settings, announcer: 
             return Report(run, seed, journal.resumed, budget.committed, outcome, changes, after)
         finally:
             journal.close()
-
-
-def _announce(announcer: Announcer, changes: Sequence[StateChange], after: PoolStatus, run: str) -> None:
-    announcer.changed(changes)
-    for name, held in after.statuses.items():
-        if held.evaluation_run == run and held.admitted.reason == MINIMUM_POOL:
-            announcer.alarm(name, held.admitted.message)
 
 
 def _subjects(held: PoolStatus, settings: Settings) -> list[Subject]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from google.protobuf import text_format
 
@@ -24,10 +24,9 @@ from lightrouter.lab.policies.baselines.routing import NearestPrompts, PromptOnl
 from lightrouter.lab.policies.baselines.single import BestSingle, Random, Single
 from lightrouter.lab.policies.decision import Policy
 from lightrouter.lab.policies.routed import Routed
-from lightrouter.lab.report import comparison, frontier
-from lightrouter.lab.report.page import Findings, write
+from lightrouter.lab.report import comparison
+from lightrouter.lab.report.page import Findings
 from lightrouter.lab.results.accounts import Pace
-from lightrouter.lab.results.figures import Figures
 from lightrouter.lab.results.running import Progress
 from lightrouter.lab.settings import RunSettings
 from lightrouter.lab.study import Study
@@ -53,15 +52,8 @@ class Settings(RunSettings):
     overshoot_tokens: int | None = None
 
 
-class Compared(NamedTuple):
-    """The findings of a comparison and the figures of each policy."""
-
-    findings: Findings
-    figures: Mapping[str, Figures]
-
-
-def compare(settings: Settings, progress: Progress) -> Compared:
-    """Runs the comparison and writes its report.
+def compare(settings: Settings, progress: Progress) -> Findings:
+    """Runs the comparison and writes its report; returns the findings.
 
     Raises:
         ArtifactError: The artifact cannot be used.
@@ -79,16 +71,12 @@ def compare(settings: Settings, progress: Progress) -> Compared:
         policies.update({each.name: each for each in _policies(study, settings, number, train)})
         return list(policies.values())
 
-    outcomes = study.outcomes(of_split)
-    figures = study.figures(outcomes)
-    duels = frontier.duels(outcomes, figures, study.bootstrap)
+    results = study.results(of_split)
     name, prompts = settings.data.name, f"{len(data.test):,} prompts"
-    found = comparison.findings(f"{name}, {prompts}", study.models, policies, figures, prices, duels)
+    found = comparison.findings(f"{name}, {prompts}", study.models, policies, results, prices)
     title = f"{name}: quality against cost on {prompts}, {len(study.models)} models"
     head = {"data": name, "prompts": len(data.test)}
-    found = settings.complete(found, title, head, data, prices, _notes(settings, data, policies))
-    write(found, settings.out)
-    return Compared(found, figures)
+    return study.write(found, title, head, _notes(settings, data, policies))
 
 
 def _policies(study: Study, settings: Settings, number: int, train: LabelledData) -> list[Policy]:

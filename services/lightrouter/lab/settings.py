@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from lightrouter.answers.extract import named
 from lightrouter.lab.dataset import data as dataset
 from lightrouter.lab.dataset.data import Data
-from lightrouter.lab.report.page import Findings
 from lightrouter.lab.results.parts import Parts, fingerprint
 from lightrouter.recording import prices as price_lists
 from lightrouter.recording.prices import PriceList
@@ -66,38 +64,6 @@ class RunSettings:
             PriceListError: The price list cannot be used.
         """
         return price_lists.load(self.prices)
-
-    def complete(
-        self,
-        found: Findings,
-        title: str,
-        head: Mapping[str, object],
-        data: Data,
-        price_list: PriceList,
-        notes: Iterable[str],
-    ) -> Findings:
-        """Returns the findings with everything else that a reader needs: warnings, notes, settings, command.
-
-        Args:
-            found: The findings.
-            title: The title of the page.
-            head: What the report for programs says first.
-            data: The recording and its split.
-            price_list: The models' prices.
-            notes: Definitions, and what the figures are based on.
-        """
-        questions, config = data.test.questions, self.config()
-        warnings = list(price_list.complaints(questions.models, questions.costed))
-        notes = [*warnings, *data.notes, *notes]
-        return replace(
-            found,
-            title=title,
-            report={**head, **found.report, "notes": notes, "settings": config, "command": self.command},
-            notes=notes,
-            warnings=warnings,
-            settings=config,
-            command=self.command,
-        )
 
     def parts(self) -> Parts:
         """Returns the finished parts of the run.

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from lightrouter.lab.dataset.data import Data
-from lightrouter.lab.dataset.questions import LabelledData
+from lightrouter.lab.dataset.questions import Floats, LabelledData
 from lightrouter.lab.policies.boots import boot_tokens
 from lightrouter.lab.policies.helpers import NO_HELPERS, Helpers
 from lightrouter.lab.policies.rankers import ranker
 from lightrouter.lab.policies.routed import Routed
+from lightrouter.lab.report.page import Findings, write
 from lightrouter.lab.results.accounts import Accounts, Outcomes, Pace
 from lightrouter.lab.results.bootstrap import Bootstrap
-from lightrouter.lab.results.figures import Figures, summarize
-from lightrouter.lab.results.running import Policies, Progress, run
+from lightrouter.lab.results.figures import Results
+from lightrouter.lab.results.running import Policies, Progress, Runner
 from lightrouter.lab.settings import RunSettings
 from lightrouter.lab.training.trained import Trained
 from lightrouter.recording.prices import PriceList
@@ -27,7 +31,6 @@ class Study:
     Attributes:
         data: The recording and its splits.
         prices: Prices of the models.
-        accounts: Computes the outcomes of decisions.
         parts: The finished parts of the run.
         progress: Shows the progress.
         seed: Decides every random choice.
@@ -52,16 +55,8 @@ class Study:
     ) -> None:
         """Opens the folder of the finished parts.
 
-        Args:
-            settings: The settings of the run.
-            progress: Shows the progress.
-            data: The recording and its splits.
-            prices: Prices of the models.
-            artifact: A trained selector; None: one is trained on the training prompts of each split.
-            helpers: Real models that judge and merge.
-            asked: Most prompts that a real model judges or merges.
-            pace: The assumed speed of models whose times are not recorded; None: see `Pace`.
-            gains: Whether the learned models need gains, for policies under worth.
+        A selector is trained on the training prompts of each split, with `gains` for policies under worth, unless there
+        is an `artifact`. `pace` is the assumed speed of models whose times are not recorded.
 
         Raises:
             ArtifactError: The artifact cannot be used.
@@ -69,7 +64,6 @@ class Study:
         """
         self.data = data
         self.prices = prices
-        self.accounts = Accounts(prices, pace or Pace())
         self.parts = settings.parts()
         self.progress = progress
         self.seed = settings.seed
@@ -77,6 +71,8 @@ class Study:
         self.trained = Trained(self.parts, settings.seed, artifact, gains=gains)
         self.helpers = helpers
         self.asked = asked
+        self._settings = settings
+        self._runner = Runner(Accounts(prices, pace or Pace()), self.parts, progress)
 
     @property
     def models(self) -> Sequence[str]:
@@ -88,6 +84,11 @@ class Study:
         """The training prompts of the first split."""
         ((train, _), *_) = self.data.parts()
         return train
+
+    @cached_property
+    def priors(self) -> Floats:
+        """The mean quality of each model on the training prompts of the first split."""
+        return np.asarray(self.first_train.quality.mean(axis=0), dtype=float)
 
     @cached_property
     def bootstrap(self) -> Bootstrap:
@@ -110,8 +111,33 @@ class Study:
             policies: Makes the policies of each split.
             data: Other prompts and splits; None: those of the study.
         """
-        return run(data or self.data, policies, self.accounts, self.parts, self.progress)
+        return self._runner.run(data or self.data, policies)
 
-    def figures(self, outcomes: Mapping[str, Outcomes]) -> dict[str, Figures]:
-        """Returns the figures of the policies with these outcomes on the test prompts."""
-        return summarize(outcomes, self.bootstrap)
+    def results(self, policies: Policies, data: Data | None = None) -> Results:
+        """Returns the outcomes with their figures. See `outcomes`; other data must have the study's prompts."""
+        return Results(self.outcomes(policies, data), self.bootstrap)
+
+    def write(self, found: Findings, title: str, head: Mapping[str, object], notes: Iterable[str]) -> Findings:
+        """Writes the findings with everything else that a reader needs, and returns all of it.
+
+        Args:
+            found: The findings.
+            title: The title of the page.
+            head: What the report for programs says first.
+            notes: Definitions, and what the figures are based on.
+        """
+        settings, questions = self._settings, self.data.test.questions
+        warnings = list(self.prices.complaints(questions.models, questions.costed))
+        notes, config = [*warnings, *self.data.notes, *notes], settings.config()
+        report = {**head, **found.report, "notes": notes, "settings": config, "command": settings.command}
+        whole = replace(
+            found,
+            title=title,
+            report=report,
+            notes=notes,
+            warnings=warnings,
+            settings=config,
+            command=settings.command,
+        )
+        write(whole, settings.out)
+        return whole

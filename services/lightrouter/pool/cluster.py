@@ -23,9 +23,12 @@ from typing import Any, Final
 
 import aiohttp
 from kubernetes_asyncio import client, config
+from kubernetes_asyncio.config import kube_config
+from yaml import YAMLError
 
 from lightrouter.pool.resource import GROUP, KIND, PLURAL, VERSION, Object, name_of, version_of
-from lightrouter.pool.store import ClusterError, MalformedError
+from lightrouter.pool.store import ClusterError, MalformedError, NoClusterError
+from lightrouter.runtime.text import one_line
 
 _NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _APPLY_PATCH: Final = "application/apply-patch+yaml"
@@ -33,6 +36,8 @@ _APPLY_PATCH: Final = "application/apply-patch+yaml"
 _MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
 _MAX_LIST_BYTES: Final = 64 * 1024 * 1024
 _MAX_ERROR_BYTES: Final = 1024 * 1024
+# The library does not check what a kubeconfig holds.
+_MALFORMED: Final = (AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def own_namespace(file: Path = _NAMESPACE_FILE) -> str | None:
@@ -62,21 +67,36 @@ async def connect(kubeconfig: Path | None = None, context: str = "") -> Cluster:
     """Returns the cluster of a context; by default that of this pod, or else the one that KUBECONFIG names.
 
     Raises:
-        ClusterError: There is no access to a cluster.
+        NoClusterError: There is no access to a cluster.
     """
+    in_pod = os.environ.get("KUBERNETES_SERVICE_HOST") and not (kubeconfig or context)
+    if not in_pod and (missing := _missing(kubeconfig)):
+        raise NoClusterError(
+            "neither a service account nor a kubeconfig gives access to a cluster; there is no file "
+            f"{missing}: name one with KUBECONFIG"
+        )
     configuration = client.Configuration()
     file = str(kubeconfig) if kubeconfig else None
     try:
-        if os.environ.get("KUBERNETES_SERVICE_HOST") and not (kubeconfig or context):
+        if in_pod:
             config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]  # it has no types
             return Cluster(client.ApiClient(configuration), "of this pod", own_namespace() or "default")
         await config.load_kube_config(file, context or None, configuration)
         contexts, current = config.list_kube_config_contexts(file)
-    except (config.ConfigException, OSError) as error:
-        raise ClusterError(f"neither a service account nor a kubeconfig gives access to a cluster: {error}") from None
-    chosen = next((each for each in contexts if each["name"] == context), current) or {}
-    namespace = chosen.get("context", {}).get("namespace") or "default"
-    return Cluster(client.ApiClient(configuration), str(chosen.get("name", "")), namespace)
+        chosen = next((each for each in contexts if each["name"] == context), current) or {}
+        namespace = chosen.get("context", {}).get("namespace") or "default"
+        return Cluster(client.ApiClient(configuration), str(chosen.get("name", "")), namespace)
+    except (config.ConfigException, YAMLError, OSError, *_MALFORMED) as error:
+        what = "is no kubeconfig" if isinstance(error, (YAMLError, *_MALFORMED)) else "gives no access to a cluster"
+        reason = one_line(str(error)) or type(error).__name__
+        raise NoClusterError(f"{file or 'the kubeconfig'} {what}: {reason}") from None
+
+
+def _missing(kubeconfig: Path | None) -> str:
+    """Returns the kubeconfig that is to be read and is not there; empty if it is. KUBECONFIG may name several."""
+    usual = kube_config.KUBE_CONFIG_DEFAULT_LOCATION
+    files = [kubeconfig] if kubeconfig else [Path(each) for each in usual.split(os.pathsep)]
+    return "" if any(each.expanduser().exists() for each in files) else str(kubeconfig or usual)
 
 
 class ClusterApi:

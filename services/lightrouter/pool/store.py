@@ -45,6 +45,10 @@ class ClusterError(StoreError):
         return self.status == 0 or self.status >= 500
 
 
+class NoClusterError(ClusterError):
+    """Nothing gives access to a cluster: there is no kubeconfig, or it is wrong."""
+
+
 class MalformedError(ClusterError):
     """The API sent invalid data."""
 

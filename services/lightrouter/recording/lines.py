@@ -9,11 +9,13 @@ import gzip
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
 from pydantic_core import from_json
+
+_Prompt = TypeVar("_Prompt")
 
 MAX_LINE_BYTES: Final = 64 * 2**20
 """Maximum bytes of a line."""
@@ -53,6 +55,14 @@ class LinesError(Exception):
         self.message = message
 
 
+class FaultsError(Exception):
+    """Faults of a line or of a file, one sentence each."""
+
+    def __init__(self, found: Sequence[str]) -> None:
+        super().__init__("\n".join(found))
+        self.faults = found
+
+
 def read(path: Path, most_bytes: int = MAX_BYTES) -> Iterator[tuple[int, bytes]]:
     """Yields number, from 1, and bytes of each line of a file, except blank ones.
 
@@ -66,21 +76,42 @@ def read(path: Path, most_bytes: int = MAX_BYTES) -> Iterator[tuple[int, bytes]]
         raise LinesError(f"cannot be read: {error.strerror or error}") from None
 
 
-def refuse_damaged(rest: Iterator[tuple[int, bytes]]) -> None:
-    """Reads to the end of a file with an invalid line, because damage to the file may be the cause.
+def prompts(
+    raw: Iterable[tuple[int, bytes]], name: str, one: Callable[[int, bytes], tuple[str, _Prompt]]
+) -> list[_Prompt]:
+    """Returns the prompts of numbered lines, each with an id of its own.
+
+    Args:
+        raw: The lines.
+        name: The file's name, with which each fault begins.
+        one: Returns a line's id and its prompt; raises LinesError or FaultsError.
 
     Raises:
-        LinesError: It is damaged.
+        FaultsError: They cannot be used; damage to the file is named alone.
     """
+    found: dict[str, tuple[int, _Prompt]] = {}
+    said: list[str] = []
     try:
-        for _ in rest:
-            pass
+        for number, line in raw:
+            try:
+                key, prompt = one(number, line)
+                first, _ = found.setdefault(key, (number, prompt))
+                if first != number:
+                    raise FaultsError([f"id: is taken by the prompt of line {first}"])
+            except FaultsError as error:
+                said += [f"{name}:{number}: {fault}" for fault in error.faults]
+            except LinesError as error:
+                said.append(f"{name}:{number}: {error.message}")
     except LinesError as error:
-        if not error.line:
-            raise
+        said = [*said, f"{name}:{error.line}: {error.message}"] if error.line else [f"{name}: {error.message}"]
+    if not found and not said:
+        said = [f"{name}: holds no prompt"]
+    if said:
+        raise FaultsError(said)
+    return [prompt for _, prompt in found.values()]
 
 
-def parse(line: bytes, number: int = 0) -> object:
+def parse(line: bytes) -> object:
     """Returns the JSON value of a line.
 
     Raises:
@@ -89,12 +120,12 @@ def parse(line: bytes, number: int = 0) -> object:
     try:
         found: object = from_json(line, allow_inf_nan=False)
     except ValueError as error:
-        raise LinesError(f"is not JSON: {str(error).partition(' at line')[0]}", number) from None
-    once(line, number)
+        raise LinesError(f"is not JSON: {str(error).partition(' at line')[0]}") from None
+    once(line)
     return found
 
 
-def once(line: bytes, number: int = 0) -> None:
+def once(line: bytes) -> None:
     """Checks that no object of a JSON line has a key twice: one of the two values would be lost silently.
 
     Raises:
@@ -104,9 +135,9 @@ def once(line: bytes, number: int = 0) -> None:
         # Numbers stay text, so that none is too long.
         json.loads(line, object_pairs_hook=_object, parse_int=str, parse_float=str)
     except _TwiceError as error:
-        raise LinesError(f"has the key {error.key[:_LONGEST_KEY]!r} twice in one object; keep one", number) from None
+        raise LinesError(f"has the key {error.key[:_LONGEST_KEY]!r} twice in one object; keep one") from None
     except RecursionError:
-        raise LinesError("is nested too deeply", number) from None
+        raise LinesError("is nested too deeply") from None
 
 
 class _TwiceError(Exception):

@@ -18,14 +18,14 @@ Other keys are ignored.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final, Generic, Literal, Self, TypeVar
+from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from lightrouter.recording import lines
-from lightrouter.recording.lines import LinesError
+from lightrouter.recording.lines import FaultsError
 from lightrouter.recording.recording import LabelledRecording, Labels, RecordedPrompt, Recording, Response
 from lightrouter.runtime import enums, faults
 from lightrouter.runtime.tokens import count
@@ -59,6 +59,37 @@ class _Member(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, hide_input_in_errors=True)
 
 
+class Message(_Member):
+    """A message of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: _Content
+
+
+class Conversation(_Member):
+    """The conversation in a line of JSON: one prompt of the user, or messages."""
+
+    prompt: _Content | None = None
+    messages: Annotated[Sequence[Message], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_prompt(self) -> Self:
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("must have either prompt or messages")
+        if self.messages and self.messages[-1].role == "assistant":
+            raise ValueError("has messages that end with the assistant's, which the models have to write")
+        return self
+
+    @property
+    def turns(self) -> tuple[ChatMessage, ...]:
+        """The messages."""
+        if self.prompt is not None:
+            return (ChatMessage(role=Role.ROLE_USER, content=self.prompt),)
+        return tuple(
+            ChatMessage(role=enums.value(Role, each.role), content=each.content) for each in self.messages or ()
+        )
+
+
 class _Response(_Member):
     text: str
     input_tokens: _Tokens | None = None
@@ -66,51 +97,46 @@ class _Response(_Member):
     cost_usd: _Amount | None = None
     latency_s: _Amount | None = None
 
+    def recorded(self) -> Response:
+        """Returns the response with its tokens counted."""
+        counted = count(self.text)
+        return Response(
+            text=self.text,
+            counted_tokens=counted,
+            output_tokens=counted if self.output_tokens is None else self.output_tokens,
+            input_tokens=self.input_tokens,
+            cost_usd=self.cost_usd,
+            latency_s=self.latency_s,
+        )
+
 
 class _LabelledResponse(_Response):
     quality: Annotated[float, Field(ge=0, le=1)] | None = None
     answer: _Label = None
 
 
-class _Message(_Member):
-    role: Literal["system", "user", "assistant"]
-    content: _Content
-
-
-_AnyResponse = TypeVar("_AnyResponse", bound=_Response)
-
-
-class _Line(_Member, Generic[_AnyResponse]):
+class _Line(Conversation):
     id: Annotated[str, Field(min_length=1)]
     category: str = ""
-    prompt: _Content | None = None
-    messages: Annotated[list[_Message], Field(min_length=1)] | None = None
-    responses: Annotated[dict[_Name, _AnyResponse], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _one_prompt(self) -> Self:
-        if (self.prompt is None) == (self.messages is None):
-            raise ValueError("must have either prompt or messages")
-        if self.messages and self.messages[-1].role == "assistant":
-            raise ValueError("has messages that end with the assistant's, which the models wrote")
-        return self
+    responses: Annotated[Mapping[_Name, _Response], Field(min_length=1)]
 
     def recorded(self, models: frozenset[str] | None) -> RecordedPrompt:
         """Returns the prompt with the responses of `models`; None: of all."""
-        turns = self.messages or [_Message(role="user", content=self.prompt or "")]
+        turns = self.turns
         return RecordedPrompt(
             id=self.id,
             category=self.category,
-            messages=tuple(ChatMessage(role=enums.value(Role, turn.role), content=turn.content) for turn in turns),
+            messages=turns,
             input_tokens=sum(count(turn.content) + _TOKENS_PER_MESSAGE for turn in turns),
             responses={
-                model: _response(said) for model, said in self.responses.items() if models is None or model in models
+                model: said.recorded() for model, said in self.responses.items() if models is None or model in models
             },
         )
 
 
-class _LabelledLine(_Line[_LabelledResponse]):
+class _LabelledLine(_Line):
     answer: _Label = None
+    responses: Annotated[Mapping[_Name, _LabelledResponse], Field(min_length=1)]
 
     def labels(self) -> Labels:
         """Returns the prompt's labels."""
@@ -122,7 +148,8 @@ class _LabelledLine(_Line[_LabelledResponse]):
         )
 
 
-_AnyLine = TypeVar("_AnyLine", _Line[_Response], _LabelledLine)
+_AnyLine = TypeVar("_AnyLine", bound=_Line)
+_Value = TypeVar("_Value")
 
 
 def load(path: Path, models: Iterable[str] | None = None) -> Recording:
@@ -136,7 +163,7 @@ def load(path: Path, models: Iterable[str] | None = None) -> Recording:
         RecordingError: It cannot be read or used.
     """
     wanted = None if models is None else frozenset(models)
-    return Recording([line.recorded(wanted) for line in _lines(path, _Line[_Response])])
+    return Recording(_read(path, _Line, lambda line: line.recorded(wanted)))
 
 
 def load_labelled(path: Path) -> LabelledRecording:
@@ -145,46 +172,23 @@ def load_labelled(path: Path) -> LabelledRecording:
     Raises:
         RecordingError: It cannot be read or used.
     """
-    prompts: list[RecordedPrompt] = []
-    labels: list[Labels] = []
-    for line in _lines(path, _LabelledLine):
-        prompts.append(line.recorded(None))
-        labels.append(line.labels())
-    return LabelledRecording(Recording(prompts), labels)
+    read = _read(path, _LabelledLine, lambda line: (line.recorded(None), line.labels()))
+    return LabelledRecording(Recording([prompt for prompt, _ in read]), [labels for _, labels in read])
 
 
-def _response(said: _Response) -> Response:
-    counted = count(said.text)
-    return Response(
-        text=said.text,
-        counted_tokens=counted,
-        output_tokens=counted if said.output_tokens is None else said.output_tokens,
-        input_tokens=said.input_tokens,
-        cost_usd=said.cost_usd,
-        latency_s=said.latency_s,
-    )
+def _read(path: Path, kind: type[_AnyLine], of: Callable[[_AnyLine], _Value]) -> list[_Value]:
+    def one(_: int, raw: bytes) -> tuple[str, _Value]:
+        try:
+            line = kind.model_validate_json(raw)
+        except ValidationError as error:
+            raise FaultsError([_fault(error)]) from None
+        lines.once(raw)
+        return line.id, of(line)
 
-
-def _lines(path: Path, kind: type[_AnyLine]) -> Iterator[_AnyLine]:
-    ids: dict[str, int] = {}
     try:
-        rest = lines.read(path)
-        for number, raw in rest:
-            try:
-                line = kind.model_validate_json(raw)
-            except ValidationError as error:
-                lines.refuse_damaged(rest)
-                raise RecordingError(f"{path}:{number}: {_fault(error)}") from None
-            lines.once(raw, number)
-            first = ids.setdefault(line.id, number)
-            if first != number:
-                raise RecordingError(f"{path}:{number}: id: is taken by the prompt of line {first}")
-            yield line
-    except LinesError as error:
-        place = f"{path}:{error.line}" if error.line else path
-        raise RecordingError(f"{place}: {error.message}") from None
-    if not ids:
-        raise RecordingError(f"{path}: holds no prompt")
+        return lines.prompts(lines.read(path), str(path), one)
+    except FaultsError as error:
+        raise RecordingError(error.faults[0]) from None
 
 
 def _fault(error: ValidationError) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Final
@@ -72,6 +72,15 @@ class Price(BaseModel):
         """Per million tokens read from the provider's cache."""
         return self.input if self.cached_input is None else self.cached_input
 
+    @cached_property
+    def message(self) -> Prices:
+        """The prices in the form of a pool candidate."""
+        return Prices(
+            input_nanousd_per_million=round(self.input * _NANOUSD),
+            cached_input_nanousd_per_million=round(self.cached * _NANOUSD),
+            output_nanousd_per_million=round(self.output * _NANOUSD),
+        )
+
     @property
     def listed(self) -> dict[str, str]:
         """The prices in the notation of a pool file."""
@@ -109,7 +118,7 @@ class PriceList:
 
     def message(self, model: str) -> Prices:
         """Returns the price of a model in the form of a pool candidate."""
-        return _message(self.of(model))
+        return self.of(model).message
 
     def complaints(self, models: Sequence[str], recorded: Sequence[str]) -> Iterator[str]:
         """Yields what the reader should know about these prices, one sentence each.
@@ -136,15 +145,6 @@ class _File(BaseModel):
 
     models: Mapping[str, Price] = Field(default_factory=dict)
     other: Price | None = None
-
-
-@lru_cache(maxsize=1024)
-def _message(price: Price) -> Prices:
-    return Prices(
-        input_nanousd_per_million=round(price.input * _NANOUSD),
-        cached_input_nanousd_per_million=round(price.cached * _NANOUSD),
-        output_nanousd_per_million=round(price.output * _NANOUSD),
-    )
 
 
 def load(path: Path | None = None) -> PriceList:

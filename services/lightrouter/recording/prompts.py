@@ -17,13 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError
 
 from lightrouter.answers.scoring import SCORERS, AnyScorer, Scorer, Section
 from lightrouter.recording import lines
-from lightrouter.recording.lines import LinesError
-from lightrouter.runtime import enums, faults
-from lightrouter.v1.chat_pb2 import ChatMessage, Role
+from lightrouter.recording.lines import FaultsError
+from lightrouter.recording.load import Conversation, Message
+from lightrouter.runtime import faults
+from lightrouter.v1.chat_pb2 import ChatMessage
 
 MAX_SCORED_BYTES: Final = 256 * 2**20
 """Maximum bytes of an unpacked validation set. A choice: a million prompts of 256 bytes."""
@@ -52,12 +53,11 @@ TASKS: Final[Mapping[str, type[AnyScorer | Judged]]] = {**SCORERS, "judge": Judg
 """The tasks by name."""
 
 
-class _Message(Section):
-    role: Literal["system", "user", "assistant"]
+class _Message(Message, Section):
     content: Text
 
 
-class _Line(Section):
+class _Line(Conversation, Section):
     """The keys of every line; the others belong to its task."""
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -65,14 +65,6 @@ class _Line(Section):
     prompt: Text | None = None
     messages: Annotated[tuple[_Message, ...], Field(min_length=1, max_length=1000, strict=False)] | None = None
     max_output_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
-
-    @model_validator(mode="after")
-    def _one_prompt(self) -> _Line:
-        if (self.prompt is None) == (self.messages is None):
-            raise ValueError("must have either prompt or messages")
-        if self.messages and self.messages[-1].role == "assistant":
-            raise ValueError("has messages that end with the assistant's, which the candidates have to write")
-        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,29 +113,17 @@ def parse(raw: Iterable[tuple[int, bytes]], name: str, task: str | None = None, 
     Raises:
         PromptsError: They cannot be used.
     """
-    asked: dict[str, Asked] = {}
-    said: list[str] = []
+
+    def one(number: int, line: bytes) -> tuple[str, Asked]:
+        asked = _asked(line, number, task, scored=scored)
+        return asked.id, asked
+
     try:
-        for number, line in raw:
-            try:
-                one = _asked(line, number, task, scored=scored)
-                if one.id in asked:
-                    raise _LineError([("id", "is taken: an earlier line has it already")])
-                asked[one.id] = one
-            except _LineError as error:
-                said += [f"{name}:{number}: {': '.join(filter(None, fault))}" for fault in error.faults]
-    except LinesError as error:
-        if error.line:
-            said.append(f"{name}:{error.line}: {error.message}")
-        else:
-            # In a damaged file the damage, not the line, is the fault.
-            said = [f"{name}: {error.message}"]
-    if not asked and not said:
-        said = [f"{name}: holds no prompt"]
-    if said:
-        more = [f"{name}: {len(said) - _MOST_FAULTS} more faults"] if len(said) > _MOST_FAULTS else []
-        raise PromptsError("\n".join([*said[:_MOST_FAULTS], *more]))
-    return list(asked.values())
+        return lines.prompts(raw, name, one)
+    except FaultsError as error:
+        more = len(error.faults) - _MOST_FAULTS
+        said = [*error.faults[:_MOST_FAULTS], *([f"{name}: {more} more faults"] if more > 0 else [])]
+        raise PromptsError("\n".join(said)) from None
 
 
 def completed(asked: Asked, recorded: Mapping[str, object]) -> Asked:
@@ -178,21 +158,10 @@ def conversation_digest(messages: Iterable[ChatMessage]) -> str:
     return hashlib.sha256(json.dumps(turns).encode()).hexdigest()[:16]
 
 
-class _LineError(Exception):
-    """Faults of one line: field and message."""
-
-    def __init__(self, found: list[tuple[str, str]]) -> None:
-        super().__init__()
-        self.faults = found
-
-
 def _asked(line: bytes, number: int, task: str | None, *, scored: bool) -> Asked:
-    try:
-        values = lines.parse(line)
-    except LinesError as error:
-        raise _LineError([("", error.message)]) from None
+    values = lines.parse(line)
     if not isinstance(values, dict):
-        raise _LineError([("", "must be an object, one per line")])
+        raise FaultsError(["must be an object, one per line"])
     values.pop(_PASSED_OVER, None)
     values.setdefault("id", f"prompt-{number}")
     if "answer" in values and task:
@@ -201,17 +170,16 @@ def _asked(line: bytes, number: int, task: str | None, *, scored: bool) -> Asked
     common = {key: values.pop(key) for key in list(values) if key in _Line.model_fields}
     kind = _kind(values, scored=scored)
     parsed: list[Any] = []
-    found: list[tuple[str, str]] = []
+    found: list[str] = []
     for model, said in ((_Line, common), *([(kind, values)] if kind else [])):
         try:
             parsed.append(model.model_validate(said))
         except ValidationError as error:
             found += _faults(error, [*_Line.model_fields, *(kind.model_fields if kind else ())])
     if found:
-        raise _LineError(found)
+        raise FaultsError(found)
     head: _Line = parsed[0]
-    messages = tuple(_messages(head))
-    return Asked(head.id, head.category, messages, parsed[1] if kind else None, head.max_output_tokens, members)
+    return Asked(head.id, head.category, head.turns, parsed[1] if kind else None, head.max_output_tokens, members)
 
 
 def _kind(values: Mapping[str, Any], *, scored: bool) -> type[AnyScorer | Judged] | None:
@@ -219,26 +187,19 @@ def _kind(values: Mapping[str, Any], *, scored: bool) -> type[AnyScorer | Judged
     task = values.get("task")
     if task is None and not scored:
         if unknown := sorted(values.keys() - {"answer", "task"}):
-            raise _LineError([(unknown[0], "is not a known key of a prompt without a task")])
+            raise FaultsError([f"{unknown[0]}: is not a known key of a prompt without a task"])
         return None
     kind = TASKS.get(task) if isinstance(task, str) else None
     if kind is None:
-        raise _LineError([("task", f"must be one of {', '.join(TASKS)}")])
+        raise FaultsError([f"task: must be one of {', '.join(TASKS)}"])
     return kind
 
 
-def _faults(error: ValidationError, known: list[str]) -> Iterator[tuple[str, str]]:
+def _faults(error: ValidationError, known: list[str]) -> Iterator[str]:
     details = error.errors(include_url=False, include_input=False)
     for detail in details:
         loc = detail["loc"]
         if any(loc == other["loc"][: len(loc)] and other["loc"] != loc for other in details):
             # A value that contains a fault has no fault of its own: a list with invalid items is not an empty list.
             continue
-        yield faults.field(detail["loc"]), faults.sentence(detail, lambda _: known)
-
-
-def _messages(head: _Line) -> Iterator[ChatMessage]:
-    if head.prompt is not None:
-        yield ChatMessage(role=Role.ROLE_USER, content=head.prompt)
-    for message in head.messages or ():
-        yield ChatMessage(role=enums.value(Role, message.role), content=message.content)
+        yield ": ".join(filter(None, (faults.field(detail["loc"]), faults.sentence(detail, lambda _: known))))

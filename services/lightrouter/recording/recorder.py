@@ -164,8 +164,8 @@ class Recorded:
         for prompt in load_labelled(self._path).recording.prompts:
             if prompt.id not in self._asked or self._asked[prompt.id].messages != prompt.messages:
                 raise self._other(self._path, prompt.id)
-        for number, line in lines.read(self._path):
-            members = lines.parse(line, number)
+        for _, line in lines.read(self._path):
+            members = lines.parse(line)
             if isinstance(members, dict):
                 self._responses[members["id"]] = members.pop("responses")
                 self._asked[members["id"]] = prompts.completed(self._asked[members["id"]], members)

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Serves until SIGTERM; exits with status 2 and one sentence per fault if a setting or its file is wrong."""
     settings = load(RouterSettings, argv)
     configure_logging("router", settings)
-    run(lambda: serve(settings), PoolFileError, ClusterError, TlsError, TokensFileError)
+    run(serve, settings, PoolFileError, ClusterError, TlsError, TokensFileError)
 
 
 if __name__ == "__main__":

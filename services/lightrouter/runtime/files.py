@@ -86,6 +86,7 @@ class WatchedFiles(Generic[Content]):
     def _reload_if_changed(self) -> None:
         versions = self._look()
         if versions == self._versions:
+            self._refused = ""
             return
         try:
             _refuse_endless(self._paths)
@@ -109,7 +110,11 @@ def replace(path: Path, data: bytes) -> None:
         OSError: The file cannot be written; it is as it was.
     """
     path = Path(os.path.realpath(path))
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        # A person knows the file, not the temporary one beside it.
+        raise type(error)(error.errno, error.strerror, str(path)) from None
     try:
         with os.fdopen(handle, "wb") as file:
             os.fchmod(file.fileno(), path.stat().st_mode & 0o777 if path.exists() else 0o644)

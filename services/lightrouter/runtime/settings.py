@@ -214,7 +214,7 @@ def load(settings_class: type[SettingsType], argv: Sequence[str] | None = None) 
     try:
         return read(settings_class, arguments, os.environ)
     except InvalidSettingError as fault:
-        sys.stderr.write(f"lightrouter serve {_service_name(settings_class)}: {fault}\n")
+        sys.stderr.write(f"{command(settings_class)}: {fault}\n")
         raise SystemExit(2) from None
 
 
@@ -225,6 +225,8 @@ def read(settings_class: type[SettingsType], arguments: Sequence[str], environme
         InvalidSettingError: A key is unknown, or a value is invalid.
     """
     flags, config = _split_config(arguments)
+    # argparse knows a setting of one letter by one dash.
+    flags = [re.sub(r"^--(?=\w(=|$))", "-", flag) for flag in flags]
     _refuse_unknown(settings_class, environment)
     values = _file_values(settings_class, config) if config else {}
     try:
@@ -232,7 +234,7 @@ def read(settings_class: type[SettingsType], arguments: Sequence[str], environme
             settings_class,
             cli_parse_args=flags,
             cli_hide_none_type=True,
-            cli_prog_name=f"lightrouter serve {_service_name(settings_class)}",
+            cli_prog_name=command(settings_class),
         )
         build: Callable[..., SettingsType] = settings_class
         settings = build(_cli_settings_source=source, **values)
@@ -264,8 +266,9 @@ def _prefix(settings_class: type[ServiceSettings]) -> str:
     return settings_class.model_config.get("env_prefix") or ""
 
 
-def _service_name(settings_class: type[ServiceSettings]) -> str:
-    return _prefix(settings_class).removeprefix("LIGHTROUTER_").rstrip("_").lower()
+def command(settings_class: type[ServiceSettings]) -> str:
+    """Returns the command that runs the service with these settings."""
+    return f"lightrouter serve {_prefix(settings_class).removeprefix('LIGHTROUTER_').rstrip('_').lower()}"
 
 
 def _one_line(text: str) -> str:

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Serves until SIGTERM; stops with status 2 and one sentence if a setting is wrong."""
     settings = load(SelectorSettings, argv)
     configure_logging("selector", settings)
-    run(lambda: serve(settings), TlsError)
+    run(serve, settings, TlsError)
 
 
 if __name__ == "__main__":

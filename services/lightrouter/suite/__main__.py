@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Serves until SIGTERM; exits with status 2 and one sentence per fault if a setting or its file is wrong."""
     settings = load(argv)
     configure_logging("suite", settings)
-    run(lambda: serve(settings), PoolFileError, EntryError, TlsError, TokensFileError)
+    run(serve, settings, PoolFileError, EntryError, TlsError, TokensFileError)
 
 
 if __name__ == "__main__":

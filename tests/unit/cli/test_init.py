@@ -144,8 +144,8 @@ def test_a_folder_that_is_not_there_is_one_sentence(
     upstream: Upstream, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     upstream.lists({"id": "m"})
-    assert run(["pool", "init", upstream.url, "--out", str(tmp_path / "no" / "p.yaml")]) == 1
-    assert "cannot be written: No such file or directory" in capsys.readouterr().err
+    assert run(["pool", "init", upstream.url, "--out", str(tmp_path / "no" / "p.yaml")]) == 2
+    assert "no/p.yaml cannot be used: No such file or directory" in capsys.readouterr().err
 
 
 @given(

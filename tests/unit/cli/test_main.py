@@ -1,4 +1,6 @@
 import errno
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -55,7 +57,32 @@ def test_a_full_disk_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: py
 
     monkeypatch.setattr(up, "fetched_model", full)
     assert run(["up", "--local-model"]) == 1
-    assert capsys.readouterr().err == "lightrouter: No space left on device\n"
+    assert capsys.readouterr().err == "lightrouter up: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["record", "{prompts}", "--out", "{no}/recording.jsonl"],
+        ["lab", "compare", "{recording}", "--out", "{file}/report"],
+        ["lab", "experiment", "boot-length", "{recording}", "--out", "{file}"],
+        ["lab", "train", "{recording}", "--out", "{file}/artifact"],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_a_place_that_cannot_be_written_is_one_sentence(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = {name: tmp_path / name for name in ("prompts", "recording", "file", "no")}
+    places["prompts"].write_text('{"prompt": "Why?"}\n')
+    responses = {name: {"text": "x", "quality": 1} for name in ("m", "n")}
+    rows = [{"id": name, "prompt": f"Why {name}?", "responses": responses} for name in "abcdefgh"]
+    places["recording"].write_text("".join(json.dumps(row) + "\n" for row in rows))
+    places["file"].write_text("")
+    assert run([word.format_map(places) for word in words]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    command = " ".join(words[: 1 + (words[0] == "lab")])
+    assert re.match(rf"lightrouter {command}: {tmp_path}\S+ cannot be used: (No such file|Not a dir|File exists)", said)
 
 
 def test_the_help_lists_commands_examples_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -162,7 +162,7 @@ async def test_a_person_overrules_it_in_a_cluster_too(
         assert cluster.resources["a"]["status"]["state"] == "evicted"
         assert f"cluster: other ({server}), namespace team\n" in capsys.readouterr().err
         nowhere = ("--kubeconfig", str(tmp_path / "kubeconfig"), "--context", "nowhere")
-        assert await asyncio.to_thread(pool, "readmit", "a", *nowhere) == 1
+        assert await asyncio.to_thread(pool, "readmit", "a", *nowhere) == 2
         assert "nowhere" in capsys.readouterr().err
     assert await asyncio.to_thread(pool, "evaluate", "--namespace", "team", "--set", "gone") == 2
     assert "--adapter-address is required with --namespace" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from lightrouter.lab.policies.decision import Decision, Policy
 from lightrouter.lab.policies.lightrouter import policies
 from lightrouter.lab.results.accounts import Accounts, Pace
 from lightrouter.lab.results.parts import Parts
-from lightrouter.lab.results.running import run
+from lightrouter.lab.results.running import Runner
 from lightrouter.lab.training.trained import Trained
 from lightrouter.recording import prices
 from lightrouter.recording.recording import LabelledRecording, Labels
@@ -93,7 +93,7 @@ def test_no_policy_beats_the_best_prior_with_shuffled_labels(shuffled: LabelledD
 
     parts = Parts(tmp_path / "parts", {}, resume=False)
     trained = Trained(parts, seed=0, gains=True)
-    outcomes = run(data, made, Accounts(prices.load(), Pace()), parts, Steps())
+    outcomes = Runner(Accounts(prices.load(), Pace()), parts, Steps()).run(data, made)
     prior = shuffled.quality.mean(axis=0).max()
     # Three standard errors of a share: a policy that knows the labels would be far above.
     most = prior + 3 * float(np.sqrt(prior * (1 - prior) / len(shuffled)))

@@ -61,5 +61,5 @@ def test_a_curve_has_a_point_for_each_worth() -> None:
 def test_the_least_worth_that_cannot_be_told_from_the_best_is_recommended(
     qualities: tuple[float, ...], expected: int
 ) -> None:
-    points = [Point(worth, Estimate.exact(mean), 0, 0, 1, 0.01) for worth, mean in enumerate(qualities)]
+    points = [Point(worth, Estimate.of(mean), 0, 0, 1, 0.01) for worth, mean in enumerate(qualities)]
     assert recommended(points) == points[expected]

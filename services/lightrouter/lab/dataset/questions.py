@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lightrouter.answers.equality import canonical
 from lightrouter.answers.extract import extract
-from lightrouter.recording.recording import LabelledRecording, RecordedPrompt, Recording
+from lightrouter.recording.recording import LabelledRecording, Recording
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+_LISTS: Final = ("prompts", "texts", "answers")
+_ARRAYS: Final = ("input_tokens", "output_tokens", "latency_s", "cost_usd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +52,28 @@ class Questions:
     @classmethod
     def of(cls, recording: Recording, models: tuple[str, ...], pattern: AnswerPattern | None) -> Questions:
         """Returns the prompts of a recording in which each of `models` answered every prompt."""
-        texts = [tuple(prompt.responses[model].text for model in models) for prompt in recording.prompts]
+        rows = [[prompt.responses[model] for model in models] for prompt in recording.prompts]
+        texts = [tuple(response.text for response in row) for row in rows]
+        read = [
+            [prompt.input_tokens if each.input_tokens is None else each.input_tokens for each in row]
+            for prompt, row in zip(recording.prompts, rows, strict=True)
+        ]
+        # None becomes NaN.
+        latency_s = np.array([[response.latency_s for response in row] for row in rows], dtype=float)
+        cost_usd = np.array([[response.cost_usd for response in row] for row in rows], dtype=float)
+        if not (cost_usd > 0).any():
+            # Without prices each call of a pool is recorded as free.
+            cost_usd = np.full_like(cost_usd, np.nan)
         return cls(
             recording=recording,
             models=models,
             prompts=["\n\n".join(message.content for message in prompt.messages) for prompt in recording.prompts],
             texts=texts,
             answers=[tuple(_answer(text, pattern) for text in row) for row in texts],
-            input_tokens=np.array([_input_tokens(prompt, models) for prompt in recording.prompts], dtype=np.int64),
-            output_tokens=np.array(
-                [[prompt.responses[model].output_tokens for model in models] for prompt in recording.prompts],
-                dtype=np.int64,
-            ),
-            latency_s=_known([[prompt.responses[model].latency_s for model in models] for prompt in recording.prompts]),
-            cost_usd=_costs([[prompt.responses[model].cost_usd for model in models] for prompt in recording.prompts]),
+            input_tokens=np.array(read, dtype=np.int64),
+            output_tokens=np.array([[each.output_tokens for each in row] for row in rows], dtype=np.int64),
+            latency_s=latency_s,
+            cost_usd=cost_usd,
             pattern=pattern,
         )
 
@@ -76,18 +87,9 @@ class Questions:
 
     def take(self, indices: Ints) -> Questions:
         """Returns the prompts at these indices."""
-        return Questions(
-            recording=self.recording.take(map(int, indices)),
-            models=self.models,
-            prompts=[self.prompts[index] for index in indices],
-            texts=[self.texts[index] for index in indices],
-            answers=[self.answers[index] for index in indices],
-            input_tokens=self.input_tokens[indices],
-            output_tokens=self.output_tokens[indices],
-            latency_s=self.latency_s[indices],
-            cost_usd=self.cost_usd[indices],
-            pattern=self.pattern,
-        )
+        columns: dict[str, Any] = {name: getattr(self, name)[indices] for name in _ARRAYS}
+        columns |= {name: [getattr(self, name)[index] for index in indices] for name in _LISTS}
+        return replace(self, recording=self.recording.take(map(int, indices)), **columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +134,3 @@ class LabelledData:
 def _answer(text: str, pattern: AnswerPattern | None) -> str | None:
     found = extract(text, pattern)
     return None if found is None else canonical(found)
-
-
-def _input_tokens(prompt: RecordedPrompt, models: Sequence[str]) -> list[int]:
-    recorded = (prompt.responses[model].input_tokens for model in models)
-    return [prompt.input_tokens if tokens is None else tokens for tokens in recorded]
-
-
-def _known(rows: Sequence[Sequence[float | None]]) -> Floats:
-    """Returns figures, one row per prompt, with NaN for None."""
-    return np.array([[np.nan if each is None else each for each in row] for row in rows], dtype=float)
-
-
-def _costs(rows: list[list[float | None]]) -> Floats:
-    found = _known(rows)
-    # Without prices each call of a pool is recorded as free.
-    return found if (found > 0).any() else np.full_like(found, np.nan)

@@ -24,16 +24,12 @@ from lightrouter.lab.report.page import INTERVALS, Figure, Findings
 from lightrouter.lab.report.table import tabulate
 from lightrouter.lab.results.bootstrap import share
 from lightrouter.lab.study import Study
+from lightrouter.runtime import enums
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.aggregator_pb2 import AggregateRequest
 from lightrouter.v1.candidate_pb2 import Draft, ModelTarget
 from lightrouter.v1.chat_pb2 import FINISH_REASON_STOP
-from lightrouter.v1.policy_pb2 import (
-    AGGREGATOR_STRATEGY_BEST,
-    AGGREGATOR_STRATEGY_SYNTHESIZE,
-    AGGREGATOR_STRATEGY_VOTE,
-    AggregatorStrategy,
-)
+from lightrouter.v1.policy_pb2 import AggregatorStrategy
 
 # A choice: without comparable answers, qualities this far apart count as right and wrong.
 _APART: Final = 0.5
@@ -43,6 +39,7 @@ _ROOM_TOKENS: Final = 128
 _SECONDS: Final = 3600.0
 # A choice: a text that is less similar to every draft takes none of their sides.
 _ALIKE: Final = 0.3
+_SYNTHESIZE: Final = "synthesize"
 _RIGHT, _WRONG, _THIRD, _NONE, _FAILED = "right", "wrong", "third", "no answer", "failed"
 _OUTCOMES: Final = (_RIGHT, _WRONG, _THIRD, _NONE, _FAILED)
 _COLUMNS: Final = {
@@ -83,16 +80,14 @@ class _Conflict:
 
 def run(study: Study) -> Findings:
     """Merges conflicting drafts with each strategy."""
-    strategies = {"best": AGGREGATOR_STRATEGY_BEST, "vote": AGGREGATOR_STRATEGY_VOTE}
-    if study.helpers.synthesizer:
-        strategies["synthesize"] = AGGREGATOR_STRATEGY_SYNTHESIZE
+    strategies = ("best", "vote", *([_SYNTHESIZE] if study.helpers.synthesizer else []))
     rows = []
     for kind, size in (("two drafts", 2), ("two against one", 3)):
         found = _conflicts(study, size)
-        for name, strategy in strategies.items():
-            conflicts = _drawn(study, found) if strategy == AGGREGATOR_STRATEGY_SYNTHESIZE else found
-            taken = asyncio.run(_sides(study, f"{name}, {kind}", conflicts, strategy))
-            rows.append(_row(kind, name, conflicts, taken))
+        for strategy in strategies:
+            conflicts = _drawn(study, found) if strategy == _SYNTHESIZE else found
+            taken = asyncio.run(_sides(study, f"{strategy}, {kind}", conflicts, strategy))
+            rows.append(_row(kind, strategy, conflicts, taken))
     met = [row for row in rows if row["conflicts"]]
     sentences = [_sentence(row) for row in met]
     if not study.helpers.synthesizer:
@@ -134,7 +129,7 @@ def _sentence(row: dict[str, Any]) -> str:
 
 def _conflicts(study: Study, size: int) -> list[_Conflict]:
     """Returns `size` drafts that conflict, drawn with the seed, for each prompt that has them."""
-    test, priors = study.data.test, study.first_train.quality.mean(axis=0)
+    test, priors = study.data.test, study.priors
     rng = np.random.default_rng(study.seed)
     found = []
     for index, quality in enumerate(test.quality):
@@ -160,9 +155,7 @@ def _drawn(study: Study, conflicts: Sequence[_Conflict]) -> list[_Conflict]:
     return [conflicts[index] for index in sorted(order)]
 
 
-async def _sides(
-    study: Study, part: str, conflicts: Sequence[_Conflict], strategy: AggregatorStrategy.ValueType
-) -> list[str]:
+async def _sides(study: Study, part: str, conflicts: Sequence[_Conflict], strategy: str) -> list[str]:
     """Returns the side that is taken in each conflict; sides of a real model are kept at once under the name `part`."""
     engine = Engine(study.data.test.questions.recording, study.helpers.entries)
     # No synthesizer times out.
@@ -175,16 +168,14 @@ async def _sides(
             with study.progress.step(part):
                 text = await _merged(study, aggregator, conflict, strategy)
                 taken.append(_FAILED if text is None else _side(study.data.test.questions, conflict, text))
-                if strategy == AGGREGATOR_STRATEGY_SYNTHESIZE:
+                if strategy == _SYNTHESIZE:
                     study.parts.keep(part, taken)
     return taken
 
 
-async def _merged(
-    study: Study, aggregator: Aggregator, conflict: _Conflict, strategy: AggregatorStrategy.ValueType
-) -> str | None:
+async def _merged(study: Study, aggregator: Aggregator, conflict: _Conflict, strategy: str) -> str | None:
     """Returns the text that the drafts are merged into; None if a synthesis failed."""
-    questions, priors = study.data.test.questions, study.first_train.quality.mean(axis=0)
+    questions, priors = study.data.test.questions, study.priors
     prompt = to_prompt(questions.recording.prompts[conflict.index], None)
     longest = max(int(questions.output_tokens[conflict.index, model]) for model in conflict.models)
     prompt.sampling.max_output_tokens = longest + _ROOM_TOKENS
@@ -201,7 +192,7 @@ async def _merged(
     request = AggregateRequest(
         messages=prompt.messages,
         drafts=drafts,
-        strategy=strategy,
+        strategy=enums.value(AggregatorStrategy, strategy),
         answer_pattern=questions.pattern,
         synthesizers=[ModelTarget(candidate=synthesizer)] if synthesizer else [],
         sampling=prompt.sampling,
@@ -210,10 +201,10 @@ async def _merged(
     async for event in aggregator.aggregate(request, Deadline.after(_SECONDS)):
         text = event.chunk.text if event.chunk.restart else text + event.chunk.text
     result = event.result
-    if strategy == AGGREGATOR_STRATEGY_SYNTHESIZE:
+    if strategy == _SYNTHESIZE:
         whole = result.finish_reason == FINISH_REASON_STOP and text.strip()
         # The best draft replaces a failed synthesis; it is not an outcome of the synthesis.
-        return text if result.strategy == strategy and whole else None
+        return text if result.strategy == request.strategy and whole else None
     return text
 
 

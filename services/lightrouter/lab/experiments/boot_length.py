@@ -14,9 +14,7 @@ from lightrouter.lab.policies.decision import Policy
 from lightrouter.lab.report import plots
 from lightrouter.lab.report.page import INTERVALS, Figure, Findings
 from lightrouter.lab.report.table import COST, QUALITY, tabulate
-from lightrouter.lab.results.accounts import Outcomes
-from lightrouter.lab.results.bootstrap import Bootstrap
-from lightrouter.lab.results.figures import BEST_SINGLE, Figures, flat
+from lightrouter.lab.results.figures import BEST_SINGLE, Results, flat
 from lightrouter.lab.study import Study
 
 KINDS: Final = ("learned", "consensus", "prior")
@@ -43,9 +41,9 @@ def run(study: Study) -> Findings:
         own = [study.ranker(kind, length, number, train, f" B={length}") for kind in KINDS for length in lengths]
         return [BestSingle(), full_majority(), *own]
 
-    outcomes = study.outcomes(policies)
-    figures = study.figures(outcomes)
-    curves = {kind: _curve(kind, lengths, outcomes, figures, study.bootstrap) for kind in KINDS}
+    results = study.results(policies)
+    figures = results.figures
+    curves = {kind: _curve(kind, lengths, results) for kind in KINDS}
     quality = {kind: [(each["boot_tokens"], each["quality"]) for each in curves[kind]["points"]] for kind in KINDS}
     tokens = {kind: [(at, figures[f"{kind} B={at}"].output_tokens) for at in lengths] for kind in KINDS}
     columns = {"boot tokens": "boot_tokens", **QUALITY, "of full": "output_share", **COST}
@@ -72,24 +70,18 @@ def run(study: Study) -> Findings:
     )
 
 
-def _curve(
-    kind: str,
-    lengths: Sequence[int],
-    outcomes: Mapping[str, Outcomes],
-    figures: Mapping[str, Figures],
-    bootstrap: Bootstrap,
-) -> dict[str, Any]:
+def _curve(kind: str, lengths: Sequence[int], results: Results) -> dict[str, Any]:
     """Returns the recommended length, the inflection, and the figures at each length."""
-    quality = {length: outcomes[f"{kind} B={length}"].quality for length in lengths}
+    quality = {length: results.outcomes[f"{kind} B={length}"].quality for length in lengths}
     best = max(quality.values(), key=lambda each: float(each.mean()))
-    behind = bootstrap.means({length: each - best for length, each in quality.items()})
+    behind = results.bootstrap.means({length: each - best for length, each in quality.items()})
     x, y = np.log(np.array(lengths, dtype=float)), np.array([each.mean() for each in quality.values()])
     # The curve bends most where it is farthest above the line between its ends.
     above = y - (y[0] + (x - x[0]) / (x[-1] - x[0]) * (y[-1] - y[0]))
     return {
         "recommended": next(length for length in lengths if behind[length].high >= 0),
         "inflection": lengths[int(np.argmax(above))],
-        "points": [{"boot_tokens": length, **figures[f"{kind} B={length}"].row()} for length in lengths],
+        "points": [{"boot_tokens": length, **results.figures[f"{kind} B={length}"].row()} for length in lengths],
     }
 
 

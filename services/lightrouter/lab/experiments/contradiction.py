@@ -19,7 +19,7 @@ from lightrouter.lab.report.page import INTERVALS, Figure, Findings
 from lightrouter.lab.report.table import tabulate
 from lightrouter.lab.results.accounts import Outcomes
 from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
-from lightrouter.lab.results.figures import BEST_SINGLE
+from lightrouter.lab.results.figures import BEST_SINGLE, Results
 from lightrouter.lab.study import Study
 from lightrouter.recording.recording import RecordedPrompt, Recording
 from lightrouter.runtime.tokens import count, cut
@@ -59,8 +59,8 @@ def run(study: Study) -> Findings:
             *(_degraded(study, number, train, boot, share) for share in _SHARES),
         ]
 
-    outcomes = study.outcomes(policies)
-    parts = _on_contradictions(study, outcomes) + _on_injections(study, outcomes) + _on_degrading(study, outcomes)
+    results = study.results(policies)
+    parts = _on_contradictions(study, results.outcomes) + _on_injections(study, results) + _on_degrading(results)
     return replace(parts, title="Contradictions, injections, and a degraded selector", notes=_NOTES)
 
 
@@ -77,7 +77,7 @@ class Injected:
 
     def fit(self, train: LabelledData) -> None:
         """Finds the candidate that is weakest on the training prompts."""
-        self._weakest = _weakest(train)
+        self._weakest = int(train.quality.mean(axis=0).argmin())
         self._route.fit(train)
 
     def decide(self, questions: Questions) -> list[Decision]:
@@ -85,10 +85,6 @@ class Injected:
         model = questions.models[self._weakest]
         injected = Recording([_injected(prompt, model) for prompt in questions.recording.prompts])
         return self._route.decide(Questions.of(injected, questions.models, questions.pattern))
-
-
-def _weakest(train: LabelledData) -> int:
-    return int(train.quality.mean(axis=0).argmin())
 
 
 def _injected(prompt: RecordedPrompt, model: str) -> RecordedPrompt:
@@ -115,7 +111,7 @@ def _on_contradictions(study: Study, outcomes: Mapping[str, Outcomes]) -> Findin
     """Returns the quality on the prompts whose best candidates contradict each other, and on the others."""
     questions = study.data.test.questions
     full, prompts = questions.output_tokens.sum(axis=1), np.array(questions.prompts)
-    sets = _sets(study, study.first_train)
+    sets = _sets(study)
     rows: list[dict[str, Any]] = [
         {
             "set": name,
@@ -129,29 +125,28 @@ def _on_contradictions(study: Study, outcomes: Mapping[str, Outcomes]) -> Findin
         if len(indices)
         for policy in (BEST_SINGLE, *KINDS)
     ]
-    quality = {(row["policy"], row["set"]): row["quality"] for row in rows}
-    by_set = {policy: {name: quality.get((policy, name)) for name in sets} for policy in (BEST_SINGLE, *KINDS)}
+    by_set: dict[str, dict[str, Estimate | None]] = {
+        policy: dict.fromkeys(sets) | {row["set"]: row["quality"] for row in rows if row["policy"] == policy}
+        for policy in (BEST_SINGLE, *KINDS)
+    }
+    told = {name: ", ".join(f"{row['policy']} {row['quality']}" for row in rows if row["set"] == name) for name in sets}
     bars = {f"{row['policy']}: {row['set']}": row["quality"] for row in rows if row["set"] in _SETS[1:3]}
     columns = {"set": "set", "prompts": "prompts", "policy": "policy", "quality": "quality"}
     return Findings(
-        sentences=[f"Prompts in which {name} ({len(sets[name])} prompts): {_by(by_set, name)}." for name in _SETS[1:]],
+        sentences=[
+            f"Prompts in which {name} ({len(sets[name])} prompts): {told[name] or 'no such prompts'}."
+            for name in _SETS[1:]
+        ],
         figures=[Figure("sets", plots.intervals(bars, "quality", "Quality by set"), INTERVALS)],
         tables=[tabulate("By set", {**columns, "of full": "output_share", "mean k": "mean_k"}, rows)],
         report={"sets": {name: len(indices) for name, indices in sets.items()}, "by_set": by_set},
     )
 
 
-def _by(by_set: Mapping[str, Mapping[str, Estimate | None]], name: str) -> str:
-    if not any(sets[name] for sets in by_set.values()):
-        return "no such prompts"
-    return ", ".join(f"{policy} {sets[name]}" for policy, sets in by_set.items())
-
-
-def _sets(study: Study, train: LabelledData) -> dict[str, Ints]:
+def _sets(study: Study) -> dict[str, Ints]:
     """Returns the indices of the prompts in each set."""
-    questions = study.data.test.questions
-    best = [int(model) for model in np.argsort(-train.quality.mean(axis=0), kind="stable")[:2]]
-    boot = study.boot(train)
+    questions, boot = study.data.test.questions, study.boot(study.first_train)
+    best = [int(model) for model in np.argsort(-study.priors, kind="stable")[:2]]
     texts = [[questions.texts[index][model] for model in best] for index in range(len(questions))]
     whole = np.array([_contradict(questions, pair) for pair in texts])
     booted = np.array([_contradict(questions, [cut(text, boot) for text in pair]) for pair in texts])
@@ -164,11 +159,11 @@ def _contradict(questions: Questions, texts: Sequence[str]) -> bool:
     return any(each.extracted for each in found) if questions.pattern else bool(found)
 
 
-def _on_injections(study: Study, outcomes: Mapping[str, Outcomes]) -> Findings:
+def _on_injections(study: Study, results: Results) -> Findings:
     """Returns how often the weakest candidate is chosen, with and without its instruction."""
-    weakest = _weakest(study.first_train)
+    weakest = study.priors.argmin()
     names = [name for kind in KINDS for name in (kind, f"{kind}, injected")]
-    chosen = {name: study.bootstrap.mean((outcomes[name].answer == weakest).astype(float)) for name in names}
+    chosen = {name: results.bootstrap.mean((results.outcomes[name].answer == weakest).astype(float)) for name in names}
     return Findings(
         sentences=[
             f"With an instruction to choose it, the weakest candidate is chosen in "
@@ -182,9 +177,9 @@ def _on_injections(study: Study, outcomes: Mapping[str, Outcomes]) -> Findings:
     )
 
 
-def _on_degrading(study: Study, outcomes: Mapping[str, Outcomes]) -> Findings:
+def _on_degrading(results: Results) -> Findings:
     """Returns the quality as the selector is made worse."""
-    figures = study.figures(outcomes)
+    figures = results.figures
     steps = {share: figures[f"{_BASE}, {share:.0%} by chance"] for share in _SHARES}
     single = figures[BEST_SINGLE].quality.mean
     below = next((f"{share:.0%}" for share, each in steps.items() if each.quality.mean < single), None)

@@ -179,13 +179,12 @@ def _wrong(run: Outcome, plan: Plan, good: Mapping[str, float], bad: Mapping[str
 
 def _evictions(plan: Plan, runs: Sequence[Outcome]) -> bytes:
     """Returns a plot of the share of runs in which each candidate is evicted, after each evaluation."""
-    evicted = {
-        name: [[run.states[number][name] is State.EVICTED for run in runs] for number in range(plan.segments)]
-        for name in plan.names
-    }
     series = {
-        name: [(number, Estimate.exact(fmean(each))) for number, each in enumerate(steps, 1)]
-        for name, steps in evicted.items()
+        name: [
+            (number + 1, fmean(run.states[number][name] is State.EVICTED for run in runs))
+            for number in range(plan.segments)
+        ]
+        for name in plan.names
     }
     return plots.lines(series, "evaluation", "share of the runs", "Evicted after each evaluation")
 

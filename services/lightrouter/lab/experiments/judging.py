@@ -30,12 +30,8 @@ _JUDGE: Final = "llm"
 _BESIDE: Final = ("prior", "consensus")
 # The routes of the same rankings over all prompts have the names without it.
 _SUFFIX: Final = ", judged"
-_COLUMNS: Final = {
-    "ranked by": "name",
-    "quality": "quality",
-    "output tokens": "output_tokens",
-    "input tokens": "input_tokens",
-}
+_TOKENS: Final = ("output_tokens", "input_tokens")
+_COLUMNS: Final = {"ranked by": "name", "quality": "quality", **{key.replace("_", " "): key for key in _TOKENS}}
 
 
 def run(study: Study) -> Findings:
@@ -66,12 +62,7 @@ def run(study: Study) -> Findings:
         {name: each.quality for name, each in outcomes.items()}
     )
     rows = [
-        {
-            "name": name,
-            "quality": quality[name],
-            "output_tokens": float(each.output_tokens.mean()),
-            "input_tokens": float(each.input_tokens.mean()),
-        }
+        {"name": name, "quality": quality[name], **{key: float(getattr(each, key).mean()) for key in _TOKENS}}
         for name, each in outcomes.items()
     ]
     kept = [found for row in range(len(part)) if (found := study.parts.recall(f"judged-{row}"))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lightrouter.lab.dataset.questions import Floats, LabelledData
+from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.policies import lightrouter
 from lightrouter.lab.policies.baselines.ensemble import prior_top
 from lightrouter.lab.policies.baselines.single import BestSingle
@@ -44,17 +44,13 @@ def run(study: Study) -> Findings:
             _default(study, WITH, train, study.trained.on(str(number), train)),
         ]
 
-    outcomes = study.outcomes(policies)
-    pairs = [(WITH, WITHOUT), (WITH, vote), (WITHOUT, vote)]
-    columns: dict[tuple[str, str], Floats] = {
-        (one, other): outcomes[one].quality - outcomes[other].quality for one, other in pairs
-    }
-    differences = study.bootstrap.means(columns)
-    figures = study.figures(outcomes)
-    names = [BEST_SINGLE, vote, WITHOUT, WITH]
-    quality = {name: figures[name].quality for name in names}
+    results = study.results(policies)
+    pairs = ((WITH, WITHOUT), (WITH, vote), (WITHOUT, vote))
+    differences = {pair: results.gain(*pair) for pair in pairs}
+    quality = {name: results.figures[name].quality for name in (BEST_SINGLE, vote, WITHOUT, WITH)}
     prompts = study.data.test.questions.prompts
     share = sum(bool(offered(prompt).texts) for prompt in prompts) / len(prompts)
+    title, columns = "With and without cues", {"policy": "name", "quality": "quality", **COST, "mean k": "mean_k"}
     return Findings(
         title="What the cues of lettered options contribute",
         sentences=[
@@ -69,14 +65,8 @@ def run(study: Study) -> Findings:
                 "without them."
             ),
         ],
-        figures=[Figure("quality", plots.intervals(quality, "quality", "With and without cues"), INTERVALS)],
-        tables=[
-            tabulate(
-                "With and without cues",
-                {"policy": "name", "quality": "quality", **COST, "mean k": "mean_k"},
-                [{"name": name, **figures[name].row()} for name in names],
-            )
-        ],
+        figures=[Figure("quality", plots.intervals(quality, "quality", title), INTERVALS)],
+        tables=[tabulate(title, columns, [row for row in results.rows() if row["name"] in quality])],
         report={
             "share_with_options": share,
             "quality": quality,

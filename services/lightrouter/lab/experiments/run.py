@@ -10,7 +10,7 @@ from typing import Final
 
 from lightrouter.lab import experiments
 from lightrouter.lab.policies import helpers
-from lightrouter.lab.report.page import Findings, write
+from lightrouter.lab.report.page import Findings
 from lightrouter.lab.results.running import Progress
 from lightrouter.lab.settings import RunSettings
 from lightrouter.lab.study import Study
@@ -67,6 +67,4 @@ def experiment(settings: Settings, progress: Progress) -> Findings:
         found = run(study)
     name = settings.data.name
     head = {"experiment": settings.name, "data": name, "prompts": len(data.test), "findings": found.sentences}
-    findings = settings.complete(found, f"{name}: {found.title}", head, data, prices, [*found.notes, *_TERMS])
-    write(findings, settings.out)
-    return findings
+    return study.write(found, f"{name}: {found.title}", head, [*found.notes, *_TERMS])

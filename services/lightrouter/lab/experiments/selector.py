@@ -6,6 +6,7 @@ from typing import Final
 
 from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.experiments import judging
+from lightrouter.lab.policies import oracle
 from lightrouter.lab.policies.baselines.single import BestSingle
 from lightrouter.lab.policies.decision import Policy
 from lightrouter.lab.report import plots
@@ -24,20 +25,19 @@ def run(study: Study) -> Findings:
         boot = study.boot(train)
         return [BestSingle(), *(study.ranker(kind, boot, number, train) for kind in KINDS)]
 
-    figures = study.figures(study.outcomes(policies))
+    results = study.results(policies)
+    figures, rows = results.figures, results.rows()
     best = max(KINDS, key=lambda kind: figures[kind].quality.mean)
-    rows = [{"name": name, **each.row()} for name, each in figures.items()]
-    quality = {name: each.quality for name, each in figures.items() if name != "oracle"}
     ranking = Findings(
         title="Ways of ranking",
         sentences=[
             (
-                f"{best} ranks best: {quality[best].mean:.4f}, {figures[best].gain[BEST_SINGLE].difference} to "
-                f"best-single. A random ranking gives {quality['random'].mean:.4f}; known labels would give "
-                f"{figures['oracle'].quality.mean:.4f}."
+                f"{best} ranks best: {figures[best].quality.mean:.4f}, {figures[best].gain[BEST_SINGLE].difference} to "
+                f"best-single. A random ranking gives {figures['random'].quality.mean:.4f}; known labels would give "
+                f"{figures[oracle.NAME].quality.mean:.4f}."
             )
         ],
-        figures=[Figure("quality", plots.intervals(quality, "quality", "One goes on, ranked by"), INTERVALS)],
+        figures=[Figure("quality", plots.intervals(results.quality(), "quality", "One goes on, ranked by"), INTERVALS)],
         tables=[tabulate("One goes on, ranked by", {"ranked by": "name", **QUALITY, **COST}, rows)],
         report={"rankings": rows},
         notes=["All candidates boot equally long, and only the best-ranked one goes on."],

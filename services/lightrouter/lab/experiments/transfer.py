@@ -12,6 +12,7 @@ import numpy as np
 from lightrouter.lab.dataset.data import Data, DataError
 from lightrouter.lab.dataset.questions import Ints, LabelledData, Questions
 from lightrouter.lab.dataset.splits import Split, folds
+from lightrouter.lab.policies import oracle
 from lightrouter.lab.policies.baselines.single import BestSingle
 from lightrouter.lab.policies.decision import Decision, Policy
 from lightrouter.lab.policies.rankers import ranker
@@ -21,7 +22,7 @@ from lightrouter.lab.report.page import INTERVALS, Figure, Findings
 from lightrouter.lab.report.table import QUALITY, tabulate
 from lightrouter.lab.results.accounts import Outcomes
 from lightrouter.lab.results.bootstrap import Bootstrap
-from lightrouter.lab.results.figures import BEST_SINGLE, summarize
+from lightrouter.lab.results.figures import BEST_SINGLE, Results
 from lightrouter.lab.study import Study
 from lightrouter.recording.recording import pool_names
 from lightrouter.v1.candidate_pb2 import Evaluation
@@ -68,7 +69,8 @@ def _subjects(study: Study) -> Findings:
     other = _trained(study, Data(test, labelled, [Split(outside, np.arange(len(test)))], []), _OTHER, lengths)
     outcomes = {**_trained(study, Data(test, labelled, own, []), _OWN, lengths), **other}
     single = f"{BEST_SINGLE}, {_OWN}"
-    figures = summarize(outcomes, Bootstrap(test.questions.prompts, study.seed), [single])
+    results = Results(outcomes, Bootstrap(test.questions.prompts, study.seed), [single])
+    figures, rows = results.figures, results.rows()
     series = {
         kind: [(length, figures[f"learned B={length}, {kind}"].quality) for length in lengths]
         for kind in (_OTHER, _OWN)
@@ -78,7 +80,6 @@ def _subjects(study: Study) -> Findings:
         for (length, unseen), (_, seen) in zip(series[_OTHER], series[_OWN], strict=True)
     )
     series[BEST_SINGLE] = [(length, figures[single].quality) for length in lengths]
-    rows = [{"name": name, **each.row(single)} for name, each in figures.items()]
     plot = plots.lines(series, "boot tokens", "quality", "Held-out subjects", log=True)
     return Findings(
         sentences=[
@@ -120,13 +121,13 @@ def _trained(study: Study, data: Data, kind: str, lengths: Sequence[int]) -> dic
         return [BestSingle(f"{BEST_SINGLE}, {kind}"), *routes]
 
     outcomes = study.outcomes(policies, data)
-    del outcomes["oracle"]
+    del outcomes[oracle.NAME]
     return outcomes
 
 
 def _candidates(study: Study) -> Findings:
     """Evaluates the learned ranking of held-out candidates, by the number of calibration prompts."""
-    order = np.argsort(-study.first_train.quality.mean(axis=0), kind="stable")
+    order = np.argsort(-study.priors, kind="stable")
     unseen, seen = (tuple(study.models[model] for model in order[first::2]) for first in (0, 1))
     test, train = study.data.test, study.data.train
     data = replace(study.data, test=test.of_models(unseen), train=train and train.of_models(unseen))
@@ -143,16 +144,13 @@ def _candidates(study: Study) -> Findings:
                 calibrated.append(_Calibrated(BestSingle(f"{_BEST_BY}, {count} prompts"), drawn))
         return [BestSingle(), *calibrated]
 
-    outcomes = study.outcomes(policies, data)
-    figures = study.figures(outcomes)
-    learned, known = (outcomes[f"{who}, {_REPORTED} prompts"].quality for who in ("learned", _BEST_BY))
-    to_known = study.bootstrap.mean(learned - known)
+    results = study.results(policies, data)
+    figures, rows = results.figures, results.rows()
+    to_known = results.gain(f"learned, {_REPORTED} prompts", f"{_BEST_BY}, {_REPORTED} prompts")
     to_single = figures[f"learned, {_REPORTED} prompts"].gain[BEST_SINGLE]
     text = ", ".join(f"{count}: {figures[f'learned, {count} prompts'].quality.mean:.4f}" for count in _CALIBRATION)
-    rows = [{"name": name, **each.row()} for name, each in figures.items()]
     names = ", ".join(unseen)
-    quality = {name: each.quality for name, each in figures.items() if name != "oracle"}
-    plot = plots.intervals(quality, "quality", "Unseen")
+    plot = plots.intervals(results.quality(), "quality", "Unseen")
     return Findings(
         sentences=[
             (

@@ -111,17 +111,9 @@ def _sentences(rows: Sequence[Mapping[str, Any]], correlation: Estimate) -> list
     ]
 
 
-def _series(rows: Sequence[Mapping[str, Any]], lines: Mapping[str, str]) -> dict[str, list[tuple[float, Estimate]]]:
-    """Returns the points of each line that has any, by the name of its value."""
-    series = {
-        line: [
-            (row["k"], value if isinstance(value, Estimate) else Estimate.exact(value))
-            for row in rows
-            if (value := row[name]) is not None
-        ]
-        for line, name in lines.items()
-    }
-    return {line: points for line, points in series.items() if points}
+def _series(rows: Sequence[Mapping[str, Any]], lines: Mapping[str, str]) -> dict[str, list[tuple[float, Any]]]:
+    """Returns the points of each line, by the name of its value."""
+    return {line: [(row["k"], row[name]) for row in rows] for line, name in lines.items()}
 
 
 def _merged(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from lightrouter.lab.policies import lightrouter, oracle
+from lightrouter.lab.policies import oracle
 from lightrouter.lab.policies.decision import Policy
 from lightrouter.lab.report import frontier, plots
-from lightrouter.lab.report.frontier import Duel
+from lightrouter.lab.report.frontier import kind
 from lightrouter.lab.report.page import Figure, Findings, Table
 from lightrouter.lab.report.table import tabulate
 from lightrouter.lab.results.bootstrap import Estimate
-from lightrouter.lab.results.figures import BEST_SINGLE, FULL_ENSEMBLE, Figures, flat
+from lightrouter.lab.results.figures import BEST_SINGLE, FULL_ENSEMBLE, Figures, Results, flat
 from lightrouter.recording.prices import PriceList
 
 _CAPTION: Final = (
@@ -55,12 +55,7 @@ _TERMS: Final = (
 
 
 def findings(
-    data: str,
-    models: Sequence[str],
-    policies: Mapping[str, Policy],
-    figures: Mapping[str, Figures],
-    prices: PriceList,
-    duels: Sequence[Duel],
+    data: str, models: Sequence[str], policies: Mapping[str, Policy], results: Results, prices: PriceList
 ) -> Findings:
     """Returns the findings of a comparison.
 
@@ -68,44 +63,48 @@ def findings(
         data: What was compared on, the title of the plots.
         models: The pool.
         policies: The policies, by name; without the oracle.
-        figures: The figures of each policy and of the oracle.
+        results: The results of each policy and of the oracle.
         prices: Prices of the models.
-        duels: The curve over worth against each rival.
     """
-    about = {oracle.NAME: oracle.ABOUT, **{name: each.about for name, each in policies.items()}}
-    boots = {oracle.NAME: 0, **{name: each.boot_tokens for name, each in policies.items()}}
-    rows = [_row(name, each, about[name], boots[name]) for name, each in figures.items()]
+    figures, duels = results.figures, frontier.duels(results)
+    about = {
+        oracle.NAME: (oracle.ABOUT, 0),
+        **{name: (each.about, each.boot_tokens) for name, each in policies.items()},
+    }
+    rows = [_row(name, each, *about[name]) for name, each in figures.items()]
     listed = {model: prices.of(model) for model in models}
     return Findings(
         sentences=[*_own(figures), _best_baseline(figures), *frontier.notes(duels, figures)],
         figures=[
             Figure("pareto", _pareto(data, figures, money=True), _CAPTION),
-            Figure(
-                "pareto-tokens",
-                _pareto(data, figures, money=False),
-                "The same, against output tokens.",
-            ),
+            Figure("pareto-tokens", _pareto(data, figures, money=False), "The same, against output tokens."),
         ],
         tables=[
-            tabulate(
-                "All policies",
-                _COLUMNS,
-                [{**row, "quality": figures[row["name"]].quality} for row in rows],
-                _TERMS,
-                [index for index, name in enumerate(figures) if _is_own(name)],
+            _marked(
+                "All policies", _COLUMNS, [{**row, "quality": figures[row["name"]].quality} for row in rows], _TERMS
             ),
             frontier.table(duels, figures),
             tabulate(
                 "Boot calls cut and held",
                 _WAYS,
                 [
-                    {"name": name, "way": way, **values}
-                    for name, each in figures.items()
-                    for way, values in each.both_ways.items()
+                    {"name": row["name"], "way": way, **booked}
+                    for row in rows
+                    if "held" in row
+                    for way, booked in (("cut", row), ("held", row["held"]))
                 ],
                 _WAYS_NOTE,
             ),
-            _differences(figures),
+            _marked(
+                "Differences in quality, paired by prompt",
+                {"policy": "name", **{f"to {name}": f"gain {name}" for name in _BASELINES}},
+                [
+                    {"name": name, **{f"gain {baseline}": gain for baseline, gain in each.gain.items()}}
+                    for name, each in figures.items()
+                    if each.gain
+                ],
+                "A difference is established at 95 % if its interval does not contain zero.",
+            ),
             tabulate("What each policy does", {"policy": "name", "what it does": "about"}, rows),
             Table(
                 "Prices, US dollars per million tokens",
@@ -113,10 +112,8 @@ def findings(
                 [
                     (
                         model,
-                        f"{price.input:g}",
-                        f"{price.cached:g}",
-                        f"{price.output:g}",
-                        f"{price.source}: {price.note}" if price.note else price.source,
+                        *(f"{usd:g}" for usd in (price.input, price.cached, price.output)),
+                        ": ".join(filter(None, (price.source, price.note))),
                     )
                     for model, price in listed.items()
                 ],
@@ -128,10 +125,6 @@ def findings(
             "prices": {model: price.model_dump(exclude_none=True) for model, price in listed.items()},
         },
     )
-
-
-def _is_own(name: str) -> bool:
-    return name.startswith(lightrouter.PREFIX)
 
 
 def _row(name: str, figures: Figures, about: str, boot_tokens: int) -> dict[str, Any]:
@@ -156,25 +149,16 @@ def _row(name: str, figures: Figures, about: str, boot_tokens: int) -> dict[str,
     }
 
 
-def _differences(figures: Mapping[str, Figures]) -> Table:
-    columns = {"policy": "name", **{f"to {name}": f"gain_{key}" for name, key in _BASELINES.items()}}
-    compared = {name: each.gain for name, each in figures.items() if each.gain}
-    return tabulate(
-        "Differences in quality, paired by prompt",
-        columns,
-        [
-            {"name": name, **{f"gain_{_BASELINES[baseline]}": each for baseline, each in gain.items()}}
-            for name, gain in compared.items()
-        ],
-        "A difference is established at 95 % if its interval does not contain zero.",
-        [index for index, name in enumerate(compared) if _is_own(name)],
-    )
+def _marked(title: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], note: str) -> Table:
+    """Returns a table of policies with LightRouter's highlighted."""
+    own = [index for index, row in enumerate(rows) if kind(row["name"]) in {"curve", "lightrouter"}]
+    return tabulate(title, columns, rows, note, own)
 
 
 def _own(figures: Mapping[str, Figures]) -> Iterator[str]:
     """Yields the finding on each of LightRouter's policies but those of the curve."""
     for name, each in figures.items():
-        if each.measured and _is_own(name) and not lightrouter.is_of_curve(name):
+        if each.measured and kind(name) == "lightrouter":
             parts = [f"{name}: {each.quality} at {each.output_share:.0%} of the full ensemble's output tokens"]
             for baseline, gain in each.gain.items():
                 parts.append(f"{gain.verdict} {baseline} ({', '.join(gain.difference_cells)})")
@@ -183,12 +167,9 @@ def _own(figures: Mapping[str, Figures]) -> Iterator[str]:
 
 def _best_baseline(figures: Mapping[str, Figures]) -> str:
     """Returns the finding on the best of the baselines and on the bound."""
-    baselines = [
-        (each.quality.mean, name)
-        for name, each in figures.items()
-        if each.measured and not _is_own(name) and name != oracle.NAME
-    ]
-    mean, name = max(baselines)
+    mean, name = max(
+        (each.quality.mean, name) for name, each in figures.items() if each.measured and kind(name) == "baseline"
+    )
     return (
         f"The best baseline is {name}: {mean:.4f} at {figures[name].output_share:.0%} of the full ensemble's output "
         f"tokens. A policy that knows the labels would reach {figures[oracle.NAME].quality}."
@@ -201,13 +182,7 @@ def _pareto(data: str, figures: Mapping[str, Figures], *, money: bool) -> bytes:
             name,
             Estimate(*(1000 * value for value in each.cost_usd)) if money else each.output_tokens,
             each.quality,
-            "curve"
-            if lightrouter.is_of_curve(name)
-            else "lightrouter"
-            if _is_own(name)
-            else "bound"
-            if name == oracle.NAME
-            else "baseline",
+            kind(name),
         )
         for name, each in figures.items()
         if each.measured

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from lightrouter.lab.policies import lightrouter, oracle
 from lightrouter.lab.report.page import Table
+from lightrouter.lab.report.plots import Kind
 from lightrouter.lab.report.table import tabulate
-from lightrouter.lab.results.accounts import Outcomes
-from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
-from lightrouter.lab.results.figures import Figures
+from lightrouter.lab.results.bootstrap import Estimate
+from lightrouter.lab.results.figures import Figures, Results
 
-_COLUMNS = {
+_COLUMNS: Final = {
     "rival": "name",
     "quality": "quality",
     "$ / 1,000": "cost_usd",
@@ -21,7 +21,7 @@ _COLUMNS = {
     "its $ / 1,000": "own_cost_usd",
     "difference": "gain",
 }
-_NOTE = (
+_NOTE: Final = (
     "For each rival the best point of the curve over worth that costs no more; differences in quality are paired by "
     "prompt. Empty: no point of the curve is as cheap."
 )
@@ -46,57 +46,57 @@ class Duel(NamedTuple):
         return self.difference is None or self.difference.high < 0
 
 
-def duels(outcomes: Mapping[str, Outcomes], figures: Mapping[str, Figures], bootstrap: Bootstrap) -> list[Duel]:
+def kind(name: str) -> Kind:
+    """Returns what a policy is in a comparison."""
+    if lightrouter.is_of_curve(name):
+        return "curve"
+    if name.startswith(lightrouter.PREFIX):
+        return "lightrouter"
+    return "bound" if name == oracle.NAME else "baseline"
+
+
+def duels(results: Results) -> list[Duel]:
     """Returns a duel with each rival whose quality is measured, the cheapest rival first; none without a curve."""
-    curve = [name for name in figures if lightrouter.is_of_curve(name)]
-    rivals = [name for name, each in figures.items() if each.measured and name not in {*curve, oracle.NAME}]
+    figures = results.figures
+    curve = [name for name in figures if kind(name) == "curve"]
+    rivals = [name for name, each in figures.items() if each.measured and kind(name) in {"lightrouter", "baseline"}]
     found: list[Duel] = []
     for rival in sorted(rivals if curve else (), key=lambda name: figures[name].cost_usd.mean):
-        most = figures[rival].cost_usd.mean
-        as_cheap = [name for name in curve if figures[name].cost_usd.mean <= most]
+        as_cheap = [name for name in curve if figures[name].cost_usd.mean <= figures[rival].cost_usd.mean]
         own = max(as_cheap, key=lambda name: figures[name].quality.mean, default=None)
-        rise = None if own is None else bootstrap.mean(outcomes[own].quality - outcomes[rival].quality)
-        found.append(Duel(rival, own, rise))
+        found.append(Duel(rival, own, None if own is None else results.gain(own, rival)))
     return found
 
 
 def table(found: Sequence[Duel], figures: Mapping[str, Figures]) -> Table:
     """Returns the table of the duels."""
-    rows = [
-        {
-            "name": each.rival,
-            "quality": figures[each.rival].quality.mean,
-            "cost_usd": figures[each.rival].cost_usd.mean,
-            **(
-                {}
-                if each.own is None
-                else {
-                    "own": each.own,
-                    "own_quality": figures[each.own].quality.mean,
-                    "own_cost_usd": figures[each.own].cost_usd.mean,
-                    "gain": each.difference,
-                }
-            ),
-        }
-        for each in found
-    ]
+    rows: list[dict[str, object]] = []
+    for each in found:
+        rival, own = figures[each.rival], figures.get(each.own or "")
+        row = {"name": each.rival, "quality": rival.quality.mean, "cost_usd": rival.cost_usd.mean}
+        if own is not None:
+            row |= {"own": each.own, "own_quality": own.quality.mean, "own_cost_usd": own.cost_usd.mean}
+            row["gain"] = each.difference
+        rows.append(row)
     return tabulate("The curve over worth at each rival's price", _COLUMNS, rows, _NOTE)
 
 
 def notes(found: Sequence[Duel], figures: Mapping[str, Figures]) -> Iterator[str]:
     """Yields how far the curve reaches, and where a rival is the better buy, one sentence each."""
-    curve = [f"{name} ({_told(each)})" for name, each in figures.items() if lightrouter.is_of_curve(name)]
+    told = {
+        name: f"{name} ({each.quality.mean:.4f} at ${1000 * each.cost_usd.mean:.4f} per 1,000 prompts)"
+        for name, each in figures.items()
+    }
+    curve = [each for name, each in told.items() if kind(name) == "curve"]
     if curve:
         yield f"The curve over the worth of a right answer goes from {curve[0]} to {curve[-1]}."
     for each in found:
-        rival = f"{each.rival} ({_told(figures[each.rival])})"
         if each.own is None:
-            yield f"{rival} is the better buy for less than any point of the curve costs."
+            yield f"{told[each.rival]} is the better buy for less than any point of the curve costs."
         elif each.lost:
-            yield f"{rival} is the better buy at its price: {each.own} costs no more, and differs by {each.difference}."
+            yield (
+                f"{told[each.rival]} is the better buy at its price: {each.own} costs no more, and differs by "
+                f"{each.difference}."
+            )
     if found and not any(each.lost for each in found):
         yield "No rival is the better buy at its price: for no more money, the curve is not established to be worse."
-
-
-def _told(figures: Figures) -> str:
-    return f"{figures.quality.mean:.4f} at ${1000 * figures.cost_usd.mean:.4f} per 1,000 prompts"

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +20,15 @@ from matplotlib.transforms import Bbox, BboxBase
 
 from lightrouter.lab.results.bootstrap import Estimate
 
-_LIGHTROUTER = "#d62728"
-_BASELINES = "#1f77b4"
-_BOUNDS = "#7f7f7f"
+Kind = Literal["lightrouter", "curve", "baseline", "bound"]
+"""What a policy is; those of the curve are joined by a line with its band."""
+
+_COLOURS: Final[dict[Kind, str]] = {
+    "lightrouter": "#d62728",
+    "curve": "#d62728",
+    "baseline": "#1f77b4",
+    "bound": "#7f7f7f",
+}
 # A choice: readable on a page, some tens of kilobytes.
 _DPI = 130
 # Points between a mark and its name, nearest first.
@@ -37,64 +44,70 @@ class Point:
         name: Its name.
         cost: What it costs, in the unit of the axis.
         quality: Quality of its answers with the ends of the interval.
-        kind: "lightrouter", "curve" (joined by a line with its band), "baseline" or "bound".
+        kind: What it is.
     """
 
     name: str
     cost: Estimate
     quality: Estimate
-    kind: str
+    kind: Kind
 
 
 def pareto(points: Sequence[Point], cost_label: str, title: str) -> bytes:
     """Returns a plot of quality against cost, with intervals and the Pareto front, as PNG."""
     figure, axes = _axes(title, cost_label, "quality")
-    colours = {"lightrouter": _LIGHTROUTER, "curve": _LIGHTROUTER, "baseline": _BASELINES, "bound": _BOUNDS}
     curve = sorted((point for point in points if point.kind == "curve"), key=lambda point: point.cost.mean)
-    costs = [point.cost.mean for point in curve]
-    axes.plot(costs, [point.quality.mean for point in curve], "-", color=_LIGHTROUTER, marker=".", zorder=3)
-    low, high = [point.quality.low for point in curve], [point.quality.high for point in curve]
-    axes.fill_between(costs, low, high, alpha=0.15, color=_LIGHTROUTER, linewidth=0)
+    _band(axes, [(point.cost.mean, point.quality) for point in curve], color=_COLOURS["curve"], marker=".", zorder=3)
     for point in points:
-        if point.kind == "curve":
-            continue
-        colour = colours[point.kind]
-        axes.errorbar(
-            point.cost.mean,
-            point.quality.mean,
-            xerr=_errors([point.cost]),
-            yerr=_errors([point.quality]),
-            fmt="D" if point.kind == "lightrouter" else "o",
-            color=colour,
-            ecolor=colour,
-            elinewidth=0.8,
-            alpha=0.9,
-            markersize=7 if point.kind == "lightrouter" else 4.5,
-        )
-    front = _front([point for point in points if point.kind != "bound"])
-    axes.plot(
-        [p.cost.mean for p in front], [p.quality.mean for p in front], "--", color="#999999", linewidth=0.9, zorder=0
+        if point.kind != "curve":
+            own = point.kind == "lightrouter"
+            axes.errorbar(
+                point.cost.mean,
+                point.quality.mean,
+                xerr=_errors([point.cost]),
+                yerr=_errors([point.quality]),
+                fmt="D" if own else "o",
+                color=_COLOURS[point.kind],
+                elinewidth=0.8,
+                alpha=0.9,
+                markersize=7 if own else 4.5,
+            )
+    # The best first: a point is on the front if it is better than all that cost less.
+    ranked = sorted(
+        (each for each in points if each.kind != "bound"), key=lambda each: (each.cost.mean, -each.quality.mean)
     )
+    best = np.maximum.accumulate([-np.inf, *(each.quality.mean for each in ranked)])
+    front = [
+        (each.cost.mean, each.quality.mean)
+        for each, less in zip(ranked, best, strict=False)
+        if each.quality.mean > less
+    ]
+    axes.plot(*np.transpose(front), "--", color="#999999", linewidth=0.9, zorder=0)
     if all(point.cost.mean > 0 for point in points):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.14, y=0.08)
-    _label(axes, points, colours)
+    _label(axes, points)
     return _png(figure)
 
 
 def lines(
-    series: Mapping[str, Sequence[tuple[float, Estimate]]], x_label: str, y_label: str, title: str, *, log: bool = False
+    series: Mapping[str, Sequence[tuple[float, Estimate | float | None]]],
+    x_label: str,
+    y_label: str,
+    title: str,
+    *,
+    log: bool = False,
 ) -> bytes:
-    """Returns a plot with one line and its interval for each series, as PNG."""
+    """Returns a plot with one line and its interval for each series that has values, as PNG."""
     figure, axes = _axes(title, x_label, y_label)
-    for name, points in series.items():
-        x = [at for at, _ in points]
-        (line,) = axes.plot(x, [value.mean for _, value in points], marker="o", markersize=4, label=name)
-        low, high = [value.low for _, value in points], [value.high for _, value in points]
-        axes.fill_between(x, low, high, alpha=0.12, color=line.get_color())
+    for name, values in series.items():
+        points = [(at, Estimate.of(value)) for at, value in values if value is not None]
+        if not points:
+            continue
+        _band(axes, points, marker="o", markersize=4, label=name)
     if log:
         axes.set_xscale("log")
         ticks = sorted({at for points in series.values() for at, _ in points})
@@ -109,7 +122,7 @@ def intervals(values: Mapping[str, Estimate], label: str, title: str) -> bytes:
     figure, axes = _axes(title, label, "")
     means = [value.mean for value in values.values()]
     rows = range(len(values))
-    axes.errorbar(means, rows, xerr=_errors(list(values.values())), fmt="o", color=_BASELINES, capsize=3)
+    axes.errorbar(means, rows, xerr=_errors(list(values.values())), fmt="o", color=_COLOURS["baseline"], capsize=3)
     axes.set_yticks(rows, list(values), fontsize=8)
     axes.invert_yaxis()
     axes.margins(y=0.08)
@@ -140,7 +153,15 @@ def _axes(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _label(axes: Axes, points: Sequence[Point], colours: Mapping[str, str]) -> None:
+def _band(axes: Axes, points: Sequence[tuple[float, Estimate]], **style: Any) -> None:
+    """Draws a line with its interval."""
+    x = [at for at, _ in points]
+    (line,) = axes.plot(x, [value.mean for _, value in points], **style)
+    low, high = [value.low for _, value in points], [value.high for _, value in points]
+    axes.fill_between(x, low, high, alpha=0.12, color=line.get_color(), linewidth=0)
+
+
+def _label(axes: Axes, points: Sequence[Point]) -> None:
     """Labels the points, LightRouter's first, so that no label covers a point or another label if there is room."""
     figure = axes.get_figure(root=True)
     if figure is None:
@@ -157,7 +178,7 @@ def _label(axes: Axes, points: Sequence[Point], colours: Mapping[str, str]) -> N
             textcoords="offset points",
             fontsize=8 if point.kind == "lightrouter" else 6.5,
             fontweight="bold" if point.kind == "lightrouter" else "normal",
-            color=colours[point.kind],
+            color=_COLOURS[point.kind],
         )
         with _any_letters():
             taken.append(_place(text, axes.get_window_extent(), taken))
@@ -192,14 +213,6 @@ def _errors(estimates: Sequence[Estimate]) -> list[list[float]]:
     """Returns the lengths of the intervals below and above the means, at least 0 whatever the rounding."""
     below = [max(0.0, estimate.mean - estimate.low) for estimate in estimates]
     return [below, [max(0.0, estimate.high - estimate.mean) for estimate in estimates]]
-
-
-def _front(points: Sequence[Point]) -> list[Point]:
-    front: list[Point] = []
-    for point in sorted(points, key=lambda each: (each.cost.mean, -each.quality.mean)):
-        if not front or point.quality.mean > front[-1].quality.mean:
-            front.append(point)
-    return front
 
 
 @contextmanager

@@ -26,9 +26,9 @@ class Estimate(NamedTuple):
     high: float
 
     @classmethod
-    def exact(cls, value: float) -> Estimate:
-        """Returns a value that is known without an interval."""
-        return cls(value, value, value)
+    def of(cls, value: Estimate | float) -> Estimate:
+        """Returns an estimate as it is; a number is one that is known without an interval."""
+        return value if isinstance(value, Estimate) else cls(value, value, value)
 
     def __str__(self) -> str:
         return f"{self.mean:.4f} ({self.interval})"

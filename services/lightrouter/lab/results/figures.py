@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from lightrouter.lab.policies import oracle
 from lightrouter.lab.results.accounts import Outcomes
 from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
 
 BEST_SINGLE = "best-single"
 FULL_ENSEMBLE = "full-ensemble-majority"
 _HELD = ("output_tokens", "input_tokens", "cost_usd", "seconds")
-_NOT_MEASURED = Estimate.exact(math.nan)
+_NOT_MEASURED = Estimate.of(math.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +55,11 @@ class Figures:
         """Whether the quality is measured."""
         return not math.isnan(self.quality.mean)
 
-    @property
-    def both_ways(self) -> Mapping[str, Mapping[str, float]]:
-        """Tokens, money and time with cut calls and with held ones; empty without a boot stage."""
-        cut = {
-            "output_tokens": self.output_tokens.mean,
-            "input_tokens": self.input_tokens,
-            "cost_usd": self.cost_usd.mean,
-            "seconds": self.seconds,
-        }
-        return {"cut": cut, "held": self.held} if self.held else {}
-
     def row(self, baseline: str = BEST_SINGLE) -> dict[str, Any]:
         """Returns the figures as a row of a table; `gain_best_single` is the difference to `baseline`."""
         return {
             "quality": self.quality,
-            "gain_best_single": self.gain.get(baseline, Estimate.exact(0.0)),
+            "gain_best_single": self.gain.get(baseline, Estimate.of(0.0)),
             "output_tokens": self.output_tokens.mean,
             "output_share": self.output_share,
             "cost_usd": self.cost_usd.mean,
@@ -76,34 +67,64 @@ class Figures:
         }
 
 
-def summarize(
-    outcomes: Mapping[str, Outcomes], bootstrap: Bootstrap, baselines: Sequence[str] = (BEST_SINGLE, FULL_ENSEMBLE)
-) -> dict[str, Figures]:
-    """Returns the figures of each policy, with differences to those of the baselines that were run."""
-    full = outcomes.get(FULL_ENSEMBLE)
-    most = 0.0 if full is None else float(full.output_tokens.mean())
-    figures: dict[str, Figures] = {}
-    for name, each in outcomes.items():
-        measured = not np.isnan(each.quality).any()
-        compared = [other for other in baselines if measured and other in outcomes and other != name]
-        columns = [each.output_tokens, each.cost_usd]
+class Results:
+    """The outcomes of policies on the same prompts, and their figures.
+
+    Attributes:
+        outcomes: The outcomes of each policy.
+        bootstrap: Resamples of the prompts.
+    """
+
+    def __init__(
+        self,
+        outcomes: Mapping[str, Outcomes],
+        bootstrap: Bootstrap,
+        baselines: Sequence[str] = (BEST_SINGLE, FULL_ENSEMBLE),
+    ) -> None:
+        """Takes the policies; `baselines` are those to which others are compared, if they were run."""
+        self.outcomes = outcomes
+        self.bootstrap = bootstrap
+        self._baselines = [name for name in baselines if name in outcomes]
+
+    @cached_property
+    def figures(self) -> dict[str, Figures]:
+        """The figures of each policy."""
+        return {name: self._figures(name, each) for name, each in self.outcomes.items()}
+
+    def gain(self, name: str, baseline: str) -> Estimate:
+        """Returns the difference in quality of a policy to another one, paired by prompt."""
+        return self.bootstrap.mean(self.outcomes[name].quality - self.outcomes[baseline].quality)
+
+    def quality(self) -> dict[str, Estimate]:
+        """Returns the quality of each policy, without the oracle."""
+        return {name: each.quality for name, each in self.figures.items() if name != oracle.NAME}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Returns the figures of each policy as a row of a table; differences are to the first baseline."""
+        return [{"name": name, **each.row(*self._baselines[:1])} for name, each in self.figures.items()]
+
+    def _figures(self, name: str, own: Outcomes) -> Figures:
+        measured = not np.isnan(own.quality).any()
+        compared = [other for other in self._baselines if measured and other != name]
+        columns = [own.output_tokens, own.cost_usd]
         if measured:
-            columns += [each.quality, *(each.quality - outcomes[other].quality for other in compared)]
-        tokens, cost, *rest = bootstrap.estimate(np.stack(columns, axis=1))
-        figures[name] = Figures(
+            columns += [own.quality, *(own.quality - self.outcomes[other].quality for other in compared)]
+        tokens, cost, *rest = self.bootstrap.estimate(np.stack(columns, axis=1))
+        full = self.outcomes.get(FULL_ENSEMBLE)
+        most = 0.0 if full is None else float(full.output_tokens.mean())
+        return Figures(
             quality=rest[0] if measured else _NOT_MEASURED,
             output_tokens=tokens,
-            input_tokens=float(each.input_tokens.mean()),
-            output_share=float(tokens.mean / most) if most else math.nan,
+            input_tokens=float(own.input_tokens.mean()),
+            output_share=tokens.mean / most if most else math.nan,
             cost_usd=cost,
-            boot_output_tokens=float(each.boot_output_tokens.mean()),
-            mean_k=float(each.k.mean()),
-            seconds=float(each.seconds.mean()),
-            planned_usd=float(each.planned_usd.mean()),
+            boot_output_tokens=float(own.boot_output_tokens.mean()),
+            mean_k=float(own.k.mean()),
+            seconds=float(own.seconds.mean()),
+            planned_usd=float(own.planned_usd.mean()),
             gain=dict(zip(compared, rest[1:], strict=True)),
-            held={key: float(getattr(each, f"held_{key}").mean()) for key in _HELD if each.boot_output_tokens.any()},
+            held={key: float(getattr(own, f"held_{key}").mean()) for key in _HELD if own.boot_output_tokens.any()},
         )
-    return figures
 
 
 def flat(name: str, estimate: Estimate) -> dict[str, float]:

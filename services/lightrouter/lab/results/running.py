@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -31,53 +31,41 @@ Policies = Callable[[int, LabelledData], Sequence[Policy]]
 """Returns new policies for a split, from its number and its training prompts; the names are the same for all splits."""
 
 
-def run(data: Data, policies: Policies, accounts: Accounts, parts: Parts, progress: Progress) -> dict[str, Outcomes]:
-    """Returns the outcomes of each policy and of the oracle, in the order of the test prompts.
+class Runner:
+    """Runs policies; parts that are done already are not run again."""
 
-    Parts that are done already are not run again.
-    """
-    # On matrices this small threads only wait, and the figures would depend on the number of threads.
-    with threadpool_limits(1, user_api="blas"):
-        return _in_order(data, _done(data, policies, accounts, parts, progress))
+    def __init__(self, accounts: Accounts, parts: Parts, progress: Progress) -> None:
+        self._accounts = accounts
+        self._parts = parts
+        self._progress = progress
 
+    def run(self, data: Data, policies: Policies) -> dict[str, Outcomes]:
+        """Returns the outcomes of each policy and of the oracle, in the order of the test prompts."""
+        # On matrices this small threads only wait, and the figures would depend on the number of threads.
+        with threadpool_limits(1, user_api="blas"):
+            splits = list(data.parts())
+            named = [policies(number, train) for number, (train, _) in enumerate(splits)]
+            self._progress.expect(sum(len(each) + 1 for each in named))
+            done = [self._of_split(number, *split, named[number]) for number, split in enumerate(splits)]
+        order = np.argsort(np.concatenate([split.test for split in data.splits]), kind="stable")
+        return {name: Outcomes.joined([outcomes[name] for outcomes in done]).take(order) for name in done[0]}
 
-def _done(
-    data: Data, policies: Policies, accounts: Accounts, parts: Parts, progress: Progress
-) -> list[dict[str, Outcomes]]:
-    """Returns the outcomes of each policy, split by split."""
-    splits = list(data.parts())
-    named = [policies(number, train) for number, (train, _) in enumerate(splits)]
-    progress.expect(sum(len(each) + 1 for each in named))
-    done: list[dict[str, Outcomes]] = []
-    for number, (train, test) in enumerate(splits):
-        outcomes = {each.name: _part(each, train, test, accounts, parts, number, progress) for each in named[number]}
-        with progress.step(oracle.NAME):
+    def _of_split(
+        self, number: int, train: LabelledData, test: LabelledData, policies: Sequence[Policy]
+    ) -> dict[str, Outcomes]:
+        outcomes: dict[str, Outcomes] = {}
+        for policy in policies:
+            with self._progress.step(policy.name):
+                outcomes[policy.name] = self._kept(f"{number}-{policy.name}", policy, train, test)
+        with self._progress.step(oracle.NAME):
             decisions = oracle.decide(test.questions, test.quality)
-            outcomes[oracle.NAME] = accounts.outcomes(test.questions, test.quality, decisions)
-        done.append(outcomes)
-    return done
+            outcomes[oracle.NAME] = self._accounts.outcomes(test.questions, test.quality, decisions)
+        return outcomes
 
-
-def _part(
-    policy: Policy,
-    train: LabelledData,
-    test: LabelledData,
-    accounts: Accounts,
-    parts: Parts,
-    number: int,
-    progress: Progress,
-) -> Outcomes:
-    name = f"{number}-{policy.name}"
-    with progress.step(policy.name):
-        outcomes = parts.load(name)
+    def _kept(self, part: str, policy: Policy, train: LabelledData, test: LabelledData) -> Outcomes:
+        outcomes = self._parts.load(part)
         if outcomes is None:
             policy.fit(train)
-            outcomes = accounts.outcomes(test.questions, test.quality, policy.decide(test.questions))
-            parts.save(name, outcomes)
-    return outcomes
-
-
-def _in_order(data: Data, done: Sequence[Mapping[str, Outcomes]]) -> dict[str, Outcomes]:
-    indices = np.concatenate([split.test for split in data.splits])
-    order = np.argsort(indices, kind="stable")
-    return {name: Outcomes.joined([outcomes[name] for outcomes in done]).take(order) for name in done[0]}
+            outcomes = self._accounts.outcomes(test.questions, test.quality, policy.decide(test.questions))
+            self._parts.save(part, outcomes)
+        return outcomes

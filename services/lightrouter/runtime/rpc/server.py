@@ -28,7 +28,7 @@ from lightrouter.runtime.rpc.reflecting import reflect
 from lightrouter.runtime.rpc.selfcheck import SelfCheck, SilentServiceError
 from lightrouter.runtime.security.auth import Authenticator, Identities
 from lightrouter.runtime.security.tls import server_credentials
-from lightrouter.runtime.settings import SUITE_MESSAGE_BYTES, ServiceSettings
+from lightrouter.runtime.settings import SUITE_MESSAGE_BYTES, ServiceSettings, SettingsType, command
 from lightrouter.runtime.telemetry.instruments import RPC_ERRORS
 from lightrouter.runtime.telemetry.metrics import Tally
 
@@ -36,6 +36,10 @@ _log = logging.getLogger(__name__)
 ServicerType = TypeVar("ServicerType")
 ResultType = TypeVar("ResultType")
 _OVERALL = ""
+# New objects after which garbage is searched for. The interpreter's 700 are fewer than one route of eight calls keeps
+# while it runs, so that each search finds nothing. Ten times as many made a route .93 of the CPU in paired runs of
+# `python -m tests.load.bench --only one`, for some 5 MB.
+_NEW_OBJECTS = 7_000
 # Longer than any grace.
 _FOREVER_S = 1e6
 # Choices: a burst is refused by the limits below with a reason and a retry time, not by gRPC; and a wait longer than
@@ -50,6 +54,10 @@ class WatchFailedError(Exception):
 
 class AddressUnavailableError(OSError):
     """An address cannot be bound; the text is one sentence that names it."""
+
+
+class ReadyFileError(Exception):
+    """The ready file cannot be written; the text is one sentence that names it."""
 
 
 class Server:
@@ -128,6 +136,7 @@ class Server:
 
         Raises:
             AddressUnavailableError: The address cannot be bound.
+            ReadyFileError: The ready file cannot be written.
         """
         if self._settings.reflection:
             reflect(self._server, (*self._names(), health.SERVICE_NAME))
@@ -140,7 +149,11 @@ class Server:
         if self._probed:
             await self._probed.start()
         if self._serving[_OVERALL]:
-            self._write_ready_file()
+            try:
+                self._write_ready_file()
+            except ReadyFileError:
+                await self.__aexit__(None, None, None)
+                raise
         _log.info("serving %s on %s", ", ".join(self._names()), self.address)
         return self.address
 
@@ -190,6 +203,7 @@ class Server:
 
         Raises:
             WatchFailedError: A watch failed, so the service was drained: it would miss changes without notice.
+            ReadyFileError: The ready file cannot be written.
         """
         keep_what_is_loaded()
         signals = _signals()
@@ -209,6 +223,8 @@ class Server:
             for task in (*tasks, signalled):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        if isinstance(failure, ReadyFileError):
+            raise failure
         if failure is not None:
             raise WatchFailedError(f"the service has ended: {sentence_of(failure)}")
 
@@ -237,7 +253,10 @@ class Server:
 
     def _write_ready_file(self) -> None:
         if self._settings.ready_file:
-            files.replace(self._settings.ready_file, f"{self.address}\n".encode())
+            try:
+                files.replace(self._settings.ready_file, f"{self.address}\n".encode())
+            except OSError as error:
+                raise ReadyFileError(f"{error.filename} cannot be written: {error.strerror}") from None
 
     def _names(self) -> list[str]:
         return [name for name in self._serving if name != _OVERALL]
@@ -253,19 +272,23 @@ def _bind(server: grpc.aio.Server, listen: str, credentials: grpc.ServerCredenti
     return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
 
 
-def run(service: Callable[[], Coroutine[None, None, None]], *faults: type[Exception]) -> None:
-    """Runs a service's coroutine to its end on uvloop.
+def run(
+    serve: Callable[[SettingsType], Coroutine[None, None, None]], settings: SettingsType, *faults: type[Exception]
+) -> None:
+    """Runs a service with its settings to its end on uvloop.
 
-    On a failure it prints the error's text and exits: with status 2 for one of `faults`, the errors of settings and
-    files; with status 1 if the address cannot be bound or a watch failed.
+    On a failure it prints the command and the error's text and exits: with status 2 for one of `faults`, the errors of
+    settings and files, and for a ready file that cannot be written; with status 1 if the address cannot be bound or a
+    watch failed.
     """
+    wrong: tuple[type[Exception], ...] = (*faults, ReadyFileError)
     try:
-        run_loop(service())
-    except faults as error:
-        sys.stderr.write(f"{error}\n")
+        run_loop(serve(settings))
+    except wrong as error:
+        sys.stderr.write(f"{command(type(settings))}: {error}\n")
         raise SystemExit(2) from None
     except (AddressUnavailableError, WatchFailedError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{command(type(settings))}: {error}\n")
         raise SystemExit(1) from None
 
 
@@ -273,9 +296,12 @@ def run_loop(main: Coroutine[Any, Any, ResultType]) -> ResultType:
     """Returns the result of a coroutine that runs on uvloop."""
     gc.collect()
     keep_what_is_loaded()
+    usual = gc.get_threshold()
+    gc.set_threshold(_NEW_OBJECTS, *usual[1:])
     try:
         return uvloop.run(main)
     finally:
+        gc.set_threshold(*usual)
         gc.unfreeze()
 
 
