@@ -40,7 +40,8 @@ _TEX_NOTHING: Final = re.compile(
 )
 # Not after a backslash: two of them end a row.
 _TEX_SPACE: Final = re.compile(r"(?<!\\)\\(?:[,;: ]|quad\b|qquad\b|enspace\b|thinspace\b)|~")
-_TEX_COMMA: Final = re.compile(r"\{([,.])\}")
+_TEX_COMMA: Final = re.compile(r"(?:\\text)?\{([,.])\}")
+_TEX_NARROW: Final = re.compile(r"\\!(?:(?<=,\\!)\s(?=\d{3}))?")
 _TEX_TIMES: Final = re.compile(r"\\(?:times|cdot|ast)(?![A-Za-z])\s*")
 _TEX_RAISED: Final = re.compile(r"\^\s*\{\s*([^{}\s]|-?\d+|\d+[-+])\s*\}")
 _TEX_DEGREE: Final = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])")
@@ -126,7 +127,7 @@ def without_tex(text: str) -> str:
     if "\\" not in text and "$" not in text and "{" not in text:
         return text
     # A space of negative width, as in 1,\!234.
-    text = _TEX_COMMA.sub(r"\1", text.replace("\\!", ""))
+    text = _TEX_COMMA.sub(r"\1", _TEX_NARROW.sub("", text))
     text = _TEX_SPACE.sub(" ", text)
     text = _TEX_TIMES.sub("\u00d7 ", text)
     text = _TEX_DEGREE.sub("\u00b0", text)
