@@ -224,8 +224,8 @@ def _rises(samples: Sequence[Sample], seed: int) -> list[Tree]:
 
 
 def _trees(found: Sequence[Sample], values: Sequence[float], weights: Sequence[float], seed: int) -> list[Tree]:
-    """Returns the trees that predict a value of each sample; none without samples."""
-    if not found:
+    """Returns the trees that predict a value of each sample; none without two samples, which LightGBM needs."""
+    if len(found) < 2:
         return []
     seen: Floats = np.array([sample.row for sample in found], dtype=np.float64)
     parameters = {**_OPTIONS, "seed": seed, "min_data_in_leaf": max(_LEAST_LEAF, len(found) // _ROWS_PER_LEAF)}
