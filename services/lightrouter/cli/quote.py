@@ -49,7 +49,7 @@ def lines(quote: QuoteResponse) -> Iterator[str]:
     else:
         yield f"first: the boot tokens of {names}"
         yield "expected cost: not known, for the answer begins with a boot stage"
-    yield f"at most: {dollars(quote.worst_cost_nanousd)}"
+    yield f"at most: {dollars(quote.worst_cost_nanousd) if quote.worst_cost_nanousd else 'no known price'}"
     for left_out in quote.not_asked:
         yield f"not asked: {left_out.candidate} ({left_out.message})"
     for degradation in quote.degraded:

@@ -15,6 +15,7 @@ from lightrouter.router.context import BootRanking, Merged, RouteContext
 from lightrouter.router.events import Events
 from lightrouter.router.finish import complete_first, is_interrupted
 from lightrouter.router.forms import form_of, mended
+from lightrouter.router.helpers import synthesizer_of
 from lightrouter.router.holding import usual_chance
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.availability import Availability
@@ -122,7 +123,9 @@ class Router:
         Raises:
             ServiceError: The request cannot be served, or no candidate delivered.
         """
-        record = RouteRecord(RouteLedger(self._availability.failed, spans.degraded, spans.dropped), caller=caller)
+        availability = self._availability
+        ledger = RouteLedger(availability.failed, spans.degraded, spans.dropped, availability.pause)
+        record = RouteRecord(ledger, caller=caller)
         with (
             spans.traced(self._tracer, names.ROUTE, deadline) as span,
             notifying(self._observers, record, deadline, events),
@@ -368,7 +371,7 @@ def _decide(route: RouteContext, ranking: BootRanking) -> tuple[Selection, Seque
     merging = admission.policy.aggregator == AGGREGATOR_STRATEGY_SYNTHESIZE
 
     def afford(ranked: Sequence[BootResult], k: int) -> Sequence[BootResult]:
-        return route.budget.choose(ranked, k, admission.synthesizer, merging=merging)
+        return route.budget.choose(ranked, k, synthesizer_of(route), merging=merging)
 
     selection, chosen = decide(ranking, admission.policy, afford, homogeneous=admission.homogeneous)
     if admission.author and selection.reason == SELECTION_REASON_ONLY_ONE:

@@ -70,7 +70,9 @@ def test_it_says_what_further_answers_are_expected_to_come_to(
 def test_a_quote_without_prices_names_no_cost(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
     quote = QuoteResponse(first=[asked("a", 0.61, 0)], expected_cost_nanousd=0)
     assert run(["quote", "Why?", "--address", serve(FakeRouter(quote=quote))]) == 0
-    assert "quality 0.61 for no known price" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "quality 0.61 for no known price" in said
+    assert "at most: no known price" in said
 
 
 def test_a_boot_stage_is_said(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,9 +37,9 @@ ServicerType = TypeVar("ServicerType")
 ResultType = TypeVar("ResultType")
 _OVERALL = ""
 # New objects after which garbage is searched for. The interpreter's 700 are fewer than one route of eight calls keeps
-# while it runs, so that each search finds nothing. Ten times as many made a route .93 of the CPU in paired runs of
-# `python -m tests.load.bench --only one`, for some 5 MB.
-_NEW_OBJECTS = 7_000
+# while it runs, so that each search finds nothing. A choice between CPU and memory: with 7,000 a route took .93 of the
+# CPU in paired runs of `python -m tests.load.bench --only one`, but the router 18 MB more.
+_NEW_OBJECTS = 2_000
 # Longer than any grace.
 _FOREVER_S = 1e6
 # Choices: a burst is refused by the limits below with a reason and a retry time, not by gRPC; and a wait longer than
