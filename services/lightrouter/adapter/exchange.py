@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from lightrouter.adapter.quirks import NO_QUIRKS, Quirks
 from lightrouter.adapter.tool_calls import ToolCallReader
@@ -53,12 +54,29 @@ class ProviderRequest:
         return bool(self.prefill or self.prefill_reasoning)
 
 
+class Piece(Protocol):
+    """A piece of output; see `TextDelta`."""
+
+    @property
+    def text(self) -> str:
+        """Visible text."""
+
+    @property
+    def reasoning(self) -> str:
+        """Hidden reasoning."""
+
+    @property
+    def whole(self) -> str:
+        """All that it has as one text, to count its tokens."""
+
+
 @dataclass(slots=True)
 class ReplyInfo:
     """The facts of a reply other than its text, filled in as the reply arrives."""
 
-    apart: bool = False
-    """Whether the caller counts events, so that those that come together are not joined."""
+    passes: Callable[[Piece, ReplyInfo], bool] | None = None
+    """Counts an event, while the caller looks for a mark; returns whether one lies in it. Events that come together are
+    joined up to there."""
 
     finish_reason: FinishReason.ValueType = FinishReason.FINISH_REASON_UNSPECIFIED
     """Unspecified if the provider gave none, or went on writing after it."""

@@ -191,7 +191,7 @@ class GenerationRun:
     def _prepare(self) -> None:
         self._transcript = self.plan.transcript(self._entry)
         self._cut = self.plan.cut()
-        self.info = ReplyInfo(apart=self._cut.ahead)
+        self.info = ReplyInfo(passes=self._cut.count if self._cut.ahead else None)
 
     def feed(self, raw: TextDelta) -> tuple[Output, ...]:
         """Takes the next delta of the provider; returns the output that is settled now, the checkpoint in its place.
@@ -209,7 +209,8 @@ class GenerationRun:
         if len(parts) == 1 or self._cut.reached == _STOP:
             return (delta,)
         self.checkpoint = self._at_checkpoint()
-        self.info.apart = self._cut.ahead
+        if not self._cut.ahead:
+            self.info.passes = None
         return delta, self.checkpoint, self._settled(parts[1])
 
     @contextmanager
@@ -247,6 +248,8 @@ class GenerationRun:
 
     def _read(self) -> bool | None:
         """Returns whether the model went on from the prefill, by the provider's counts; None if they do not tell."""
+        if not self.plan.request.has_prefill:
+            return None
         before, counted = self.plan.resume_state, self._reported()
         if counted is None or counted.estimated:
             return None
@@ -290,8 +293,7 @@ class GenerationRun:
         return result
 
     def _at_checkpoint(self) -> GenerationResult:
-        tokens = self.plan.request.checkpoint_tokens
-        checkpoint = self._result(_LENGTH, usage.unfinished(self._reported(), self._estimate(), tokens))
+        checkpoint = self._result(_LENGTH, self._so_far(self.plan.request.checkpoint_tokens))
         self._observer.at_checkpoint(checkpoint)
         return checkpoint
 
@@ -360,10 +362,12 @@ class GenerationRun:
         """Returns the tokens of all attempts, this one included; an attempt without output cost nothing."""
         if not (self.info.usage or self.info.texts or self.has_output):
             return self._lost
-        reported = self._reported()
-        if reported is None or not self.finished:
-            reported = usage.unfinished(reported, self._estimate(), self._cut.tokens)
-        return usage.added(self._lost, reported)
+        reported = self._reported() if self.finished else None
+        return usage.added(self._lost, reported or self._so_far(self._cut.tokens))
+
+    def _so_far(self, tokens: int) -> Usage:
+        """Returns the tokens of this attempt before its end, of which `tokens` were counted as they came."""
+        return usage.unfinished(self._reported(), self._estimate(tokens), tokens)
 
     def _usage(self) -> Usage:
         return self._reported() or self._estimate()
@@ -385,10 +389,11 @@ class GenerationRun:
         )
         return usage.reported(self.info.usage, written)
 
-    def _estimate(self) -> Usage:
-        request = self.plan.request
+    def _estimate(self, counted: int = 0) -> Usage:
+        """Returns the adapter's estimate; not of an output of `counted` tokens, unless some of them may be hidden."""
+        request, reasoning, unseen = self.plan.request, self.reasoning, self.info.unseen
         prefill = request.prefill + request.prefill_reasoning
-        text = self.text + calls_text(self.calls)
-        estimate = usage.estimated(request.messages, prefill, text, self.reasoning, unseen=self.info.unseen)
+        text = "" if counted and not (reasoning or unseen) else self.text + calls_text(self.calls)
+        estimate = usage.estimated(request.messages, prefill, text, reasoning, unseen=unseen)
         estimate.input_tokens += self._entry.instruction_tokens + output_tokens(request.output)
         return estimate

@@ -16,7 +16,8 @@ from lightrouter.adapter.provider_state import ProviderState
 from lightrouter.pool.schema import CandidateEntry, Pool
 from lightrouter.runtime.circuit import State
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.telemetry.metrics import Values, observe
+from lightrouter.runtime.telemetry.instruments import Values
+from lightrouter.runtime.telemetry.metrics import observe
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
 MakeEngine = Callable[[CandidateEntry, Callable[[State], None], ProviderState | None], Engine]

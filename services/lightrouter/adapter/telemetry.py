@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from opentelemetry.metrics import Meter
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
+from opentelemetry.util.types import AttributeValue
 
 from lightrouter.adapter import instruments as i
 from lightrouter.adapter.exchange import ProviderRequest
@@ -19,6 +20,7 @@ from lightrouter.runtime.errors import ServiceError, Spent, reason_name, reason_
 from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.telemetry.callhandle import announce
 from lightrouter.runtime.telemetry.capture import TextCapture
+from lightrouter.runtime.telemetry.instruments import Values
 from lightrouter.runtime.telemetry.metrics import Tally, histogram
 from lightrouter.runtime.telemetry.setup import link_to, span_reference
 from lightrouter.v1.adapter_pb2 import GenerationResult
@@ -26,10 +28,7 @@ from lightrouter.v1.chat_pb2 import FinishReason, ToolCall, Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import Stage
 
-Attributes = Mapping[str, str]
-Pairs = tuple[tuple[str, str], ...]
-
-_ESTIMATED: Final = ((names.ESTIMATED, "true"),)
+_CHAT: Final = "chat"
 
 
 class CallMetrics:
@@ -37,31 +36,29 @@ class CallMetrics:
 
     def __init__(self, meter: Meter) -> None:
         """Reports to `meter`."""
-        self.seconds = histogram(meter, i.CALL_DURATION)
-        self.tokens = histogram(meter, i.CALL_TOKENS)
-        self.first_chunk_seconds = histogram(meter, i.TIME_TO_FIRST_CHUNK)
+        self._seconds = histogram(meter, i.CALL_DURATION)
+        self._tokens = histogram(meter, i.CALL_TOKENS)
+        self._first_chunk_seconds = histogram(meter, i.TIME_TO_FIRST_CHUNK)
         self._openings = Tally(i.CIRCUIT_OPENINGS).report(meter)
-        self._known: dict[tuple[str, str, str, str, Pairs], Attributes] = {}
 
     def circuit(self, candidate: str, state: State) -> None:
         """Counts that a candidate's circuit opened, if that is its new state."""
         if state is State.OPEN:
             self._openings.add(1, candidate)
 
-    def attributes(self, entry: CandidateEntry, stage: Stage.ValueType, more: Pairs = ()) -> Attributes:
-        """Returns the attributes of a call of `stage`, and `more` of them; made once for all calls."""
-        word = series(Stage, stage)
-        key = (entry.name, entry.provider, entry.model, word, more)
-        known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = {**_of_candidate(entry), names.STAGE: word, **dict(more)}
-        return known
+    def ended(self, entry: CandidateEntry, stage: Stage.ValueType, seconds: float, error: str = "") -> None:
+        """Records that a call ended after `seconds`, by `error` if it failed."""
+        self._seconds.record(seconds, *_series(entry, stage), error)
 
-    def record_tokens(self, entry: CandidateEntry, stage: Stage.ValueType, used: Usage) -> None:
+    def spent(self, entry: CandidateEntry, stage: Stage.ValueType, used: Usage) -> None:
         """Records the tokens of a call."""
-        estimated = _ESTIMATED if used.estimated else ()
-        for kind, tokens in (("input", used.input_tokens), ("output", used.output_tokens)):
-            self.tokens.record(tokens, self.attributes(entry, stage, ((names.GEN_AI_TOKEN_TYPE, kind), *estimated)))
+        of_call, estimated = _series(entry, stage), "true" if used.estimated else ""
+        self._tokens.record(used.input_tokens, *of_call, "input", estimated)
+        self._tokens.record(used.output_tokens, *of_call, "output", estimated)
+
+    def began(self, entry: CandidateEntry, stage: Stage.ValueType, seconds: float) -> None:
+        """Records that the first text of a call came after `seconds`."""
+        self._first_chunk_seconds.record(seconds, *_series(entry, stage))
 
 
 class CallObserver:
@@ -129,23 +126,21 @@ class CallObserver:
     ) -> None:
         """Records a generation that delivered; `first_chunk_s` is None if nobody watched it."""
         self._ended = True
-        metrics, of_call = self._metrics, self._metrics.attributes(self._entry, self._stage)
-        metrics.seconds.record(time.monotonic() - self._begun, of_call)
-        metrics.record_tokens(self._entry, self._stage, result.usage)
+        entry, metrics = self._entry, self._metrics
+        metrics.ended(entry, self._stage, time.monotonic() - self._begun)
+        metrics.spent(entry, self._stage, result.usage)
         if first_chunk_s is not None:
-            metrics.first_chunk_seconds.record(first_chunk_s, of_call)
+            metrics.began(entry, self._stage, first_chunk_s)
         span = self._span
         if span.is_recording():
-            self._describe(request, result.attempts)
-            self._count(result.usage, result.cost_nanousd)
-            span.set_attributes(
-                {
-                    names.GEN_AI_RESPONSE_MODEL: result.model,
-                    names.GEN_AI_RESPONSE_FINISH_REASONS: (label(FinishReason, result.finish_reason),),
-                }
-            )
+            attributes = self._described(request, result.attempts) | _counts(result.usage, result.cost_nanousd)
+            attributes[names.GEN_AI_RESPONSE_MODEL] = result.model
+            attributes[names.GEN_AI_RESPONSE_FINISH_REASONS] = (label(FinishReason, result.finish_reason),)
             if first_chunk_s is not None:
-                span.set_attribute(names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, first_chunk_s)
+                attributes[names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] = first_chunk_s
+            # One call for all: each takes the span's lock anew.
+            span.set_attributes(attributes)
+            self._capture.asked(span, request.messages, request.prefill)
             self._capture.answered(span, text, result.finish_reason, calls)
         span.end()
 
@@ -165,21 +160,21 @@ class CallObserver:
         if self._ended:
             return
         self._ended = True
-        span = self._span
-        more: Pairs = ()
+        span, reason = self._span, ErrorReason.ERROR_REASON_UNSPECIFIED
+        attributes = self._described(request, attempts)
         if error is not None:
             reason, message = _failure(error)
-            more = ((names.ERROR_TYPE, reason_series(reason)),)
-            span.set_attribute(names.ERROR_TYPE, reason_name(reason))
+            attributes[names.ERROR_TYPE] = reason_name(reason)
             span.set_status(Status(StatusCode.ERROR, message))
         if attempts:
-            attributes = self._metrics.attributes(self._entry, self._stage, more)
-            self._metrics.seconds.record(time.monotonic() - self._begun, attributes)
+            word = "" if error is None else reason_series(reason)
+            self._metrics.ended(self._entry, self._stage, time.monotonic() - self._begun, word)
         if spent.usage.input_tokens:
-            self._metrics.record_tokens(self._entry, self._stage, spent.usage)
-            self._count(*spent)
+            self._metrics.spent(self._entry, self._stage, spent.usage)
+            attributes |= _counts(spent.usage, spent.cost_nanousd)
         if span.is_recording():
-            self._describe(request, attempts)
+            span.set_attributes(attributes)
+            self._capture.asked(span, request.messages, request.prefill)
         span.end()
 
     def _mark(self, event: str, output_tokens: int) -> None:
@@ -189,35 +184,36 @@ class CallObserver:
             attributes = {names.GEN_AI_USAGE_OUTPUT_TOKENS: output_tokens, names.ELAPSED: seconds}
             self._span.add_event(event, attributes)
 
-    def _count(self, used: Usage, cost: int) -> None:
-        self._span.set_attributes(
-            {
-                names.GEN_AI_USAGE_INPUT_TOKENS: used.input_tokens,
-                names.GEN_AI_USAGE_OUTPUT_TOKENS: used.output_tokens,
-                names.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: used.cached_input_tokens,
-                names.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS: used.cache_write_tokens,
-                names.ESTIMATED: used.estimated,
-                names.COST: cost,
-            }
-        )
-
-    def _describe(self, request: ProviderRequest, attempts: int) -> None:
-        """Puts on the span what the provider was asked, as of the last attempt."""
-        self._span.set_attributes(
-            {**_of_candidate(self._entry), names.STAGE: label(Stage, self._stage), names.ATTEMPTS: attempts}
-        )
+    def _described(self, request: ProviderRequest, attempts: int) -> dict[str, AttributeValue]:
+        """Returns what the span says of the request to the provider, as of the last attempt."""
+        entry = self._entry
+        attributes: dict[str, AttributeValue] = {
+            names.GEN_AI_OPERATION_NAME: _CHAT,
+            names.GEN_AI_PROVIDER_NAME: entry.provider,
+            names.GEN_AI_REQUEST_MODEL: entry.model,
+            names.CANDIDATE: entry.name,
+            names.STAGE: label(Stage, self._stage),
+            names.ATTEMPTS: attempts,
+        }
         if request.max_tokens is not None:
-            self._span.set_attribute(names.GEN_AI_REQUEST_MAX_TOKENS, request.max_tokens)
-        self._capture.asked(self._span, request.messages, request.prefill)
+            attributes[names.GEN_AI_REQUEST_MAX_TOKENS] = request.max_tokens
+        return attributes
 
 
-def _of_candidate(entry: CandidateEntry) -> Attributes:
+def _counts(used: Usage, cost: int) -> dict[str, AttributeValue]:
     return {
-        names.GEN_AI_OPERATION_NAME: "chat",
-        names.GEN_AI_PROVIDER_NAME: entry.provider,
-        names.GEN_AI_REQUEST_MODEL: entry.model,
-        names.CANDIDATE: entry.name,
+        names.GEN_AI_USAGE_INPUT_TOKENS: used.input_tokens,
+        names.GEN_AI_USAGE_OUTPUT_TOKENS: used.output_tokens,
+        names.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: used.cached_input_tokens,
+        names.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS: used.cache_write_tokens,
+        names.ESTIMATED: used.estimated,
+        names.COST: cost,
     }
+
+
+def _series(entry: CandidateEntry, stage: Stage.ValueType) -> Values:
+    """Returns the values of the attributes that all metrics of a call have."""
+    return _CHAT, entry.provider, entry.model, entry.name, series(Stage, stage)
 
 
 def _failure(error: BaseException) -> tuple[ErrorReason.ValueType, str]:

@@ -22,7 +22,7 @@ _MOST_ANNOUNCEMENTS: Final = 16
 _WORDS: Final = (
     "answers?|ans|solution|result|choice|option|conclusion"
     "|(?:end)?antwort|l\u00f6sung|(?:end)?ergebnis|option|r\u00e9ponse|solution|r\u00e9sultat|respuesta|soluci\u00f3n|resultado"
-    "|opci\u00f3n"
+    "|opci\u00f3n|alternativa|gabarito|\u0432\u0430\u0440\u0438\u0430\u043d\u0442|\u0627\u0644\u062e\u064a\u0627\u0631|\u06af\u0632\u06cc\u0646\u0647|\u0935\u093f\u0915\u0932\u094d\u092a"
     "|resposta|solu\u00e7\u00e3o|op\u00e7\u00e3o|risposta|soluzione|risultato|opzione|antwoord|uitkomst|svar(?:et)?"
     "|vastaus"
     "|wynik|v\u00fdsledok|v\u00fdsledek|eredm\u00e9ny|rezultat|sonu\u00e7|k\u1ebft qu\u1ea3|hasil(?:nya)?|jibu|sagot"
@@ -41,7 +41,7 @@ _WORDS: Final = (
 _UNSPACED: Final = (
     "\u7b54\u6848|\u7b54(?=[:\uff1a])|\u6b63\u786e\u9009\u9879|\u6b63\u78ba\u9078\u9805|\u9009\u62e9|\u9078\u64c7"
     "|\u6545\u9009|\u6545\u9078|\u5e94\u9009|\u61c9\u9078|\u7ed3\u679c|\u7d50\u679c"
-    "|\u7b54\u3048|\u6b63\u89e3|\u56de\u7b54|\u89e3\u7b54|\u89e3\u306f|\uc815\ub2f5"
+    "|\u6b63\u3057\u3044\u306e|\u9069\u5207\u306a\u306e|\u7b54\u3048|\u6b63\u89e3|\u56de\u7b54|\u89e3\u7b54|\u89e3\u306f|\uc815\ub2f5"
     "|\uacb0\uacfc|\ub2f5(?=[\uc740\ub294:\uff1a ])|\ub2f5\ubcc0|\u0e04\u0e33\u0e15\u0e2d\u0e1a"
 )
 # Words between the announcing word and the answer. Without them it is an ordinary word: "to answer the question".
@@ -90,6 +90,7 @@ _ANNOUNCED: Final = re.compile(
     rf"|(?<=[<\[])(?:{_WORDS}|final)[>\]]|(?<=<final_)answer>|(?<=<final)answer>|(?<=[<\[]final )answer[>\]]"
     rf"|{_CORRECTED}"
     rf"|(?:{_UNSPACED})[^\n:=.\uff1a\uff1d\u3002]{{0,20}}?(?:{_UNSPACED_LEADS}|{_SIGNS}|(?=\s*[(\uff08]?[A-Z0-9]))"
+    r"|(?<!\u4e0d)[\u9009\u9078](?=\s*[(\[\"\uff08]?[A-Z](?![A-Za-z]))"
     r"|(?<![^\W\d_])(?:choose|pick|select|go\s+(?:with|for)|opt\s+for|therefore,?|hence,?|thus,?)"
     r"(?=\s*(?:option\s+|choice\s+)?[(\[\"']?[A-Z](?![\w'-]))"
     r"|(?<!\#)\#{3,6}(?=\s)|(?<=\\)f?box(?:ed)?\b",
@@ -97,7 +98,7 @@ _ANNOUNCED: Final = re.compile(
 )
 # A quick search for the places where an announcement may begin.
 _PLACE: Final = re2.compile(
-    f"(?i){_WORDS}|\u7b54|\u9009|\u9078|\u7ed3\u679c|\u7d50\u679c|\u6b63\u89e3|\u6b63\u786e|\u6b63\u78ba|\u89e3"
+    f"(?i){_WORDS}|\u6b63\u3057\u3044\u306e|\u9069\u5207\u306a\u306e|\u7b54|\u9009|\u9078|\u7ed3\u679c|\u7d50\u679c|\u6b63\u89e3|\u6b63\u786e|\u6b63\u78ba|\u89e3"
     f"|\u56de\u7b54"
     "|\u0e15\u0e2d\u0e1a|\u6545|\u5e94|\u61c9|\uc815\ub2f5|\ub2f5|\u0e04\u0e33|choose|pick|select|go with|go for"
     "|opt for|therefore|hence|thus|#{3,6}|f?box|\\bfinal[>\\]]"
@@ -134,7 +135,7 @@ _RETRACTED: Final = re.compile(
 # "I don't think the answer is B"
 _DOUBTED: Final = re.compile(
     r"(?:n't|\bnot|\bnever|\bcannot|\bnicht) (?:think|believe|say|agree|claim|denke|glaube)\b[^.!?\n]{0,24}$"
-    r"|\bdoubt\b[^.!?\n]{0,24}$",
+    r"|\bdoubt\b[^.!?\n]{0,24}$|(?:n't|\bnot|\bnever|\bnicht|\u4e0d)\s*$",
     re.IGNORECASE,
 )
 # "42 is the answer", "I get 42 as my final answer", with the position after the last word.
@@ -145,6 +146,8 @@ _SAID_BEFORE: Final = re.compile(
 _POINTERS: Final = frozenset({"the", "my", "our"})
 # A choice: the characters before an announcement that may state the answer.
 _MOST_BEFORE: Final = 80
+# Lines that begin with letters are the answers to several questions.
+_LIST: Final = re.compile(r"\s*\n(?:\s*\(?[A-Z][).:] [^\n]*\n){2}")
 # A line that is only a heading: the next line states the answer.
 _HEADING: Final = re.compile(rf"(?:{_WORDS})[ \t]*(?=\n)", re.IGNORECASE)
 # A choice: a longer line is a sentence.
@@ -219,6 +222,8 @@ def _said(text: str, place: int) -> str:
         return ""
     if "box" in found[0]:
         return _boxed(text, found.end())
+    if found[0].lower().startswith("answers") and _LIST.match(text, found.end()):
+        return ""
     if _DOUBTED.search(text[max(0, place - _MOST_BEFORE) : place]):
         return ""
     said = _sentence(text, found.end())

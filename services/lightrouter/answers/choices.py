@@ -11,6 +11,7 @@ from typing import Final
 
 from lightrouter.answers.announced import announcements, unmarked, unretracted
 from lightrouter.answers.documents import documents
+from lightrouter.answers.judged import BETWEEN, RIGHT, RIGHT_BEHIND, WRONG, judged
 from lightrouter.answers.plain import plain, without_tex
 
 MOST_CHOICES: Final = 26
@@ -46,22 +47,23 @@ _IN_WORD: Final = (
     r"[^\W\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]"
 )
 _STANDING: Final = re.compile(
-    rf"(?<!{_IN_WORD})(?<!['-])(?<!{_IN_WORD}[/(])([(\[\"]?)([A-Za-z])([)\]\"]?)(?!{_IN_WORD}|'(?!(?:d|t)[i\u0131u\u00fc]r)|-{_IN_WORD}|\.{_IN_WORD}|\+\+|#)"
+    rf"(?<!{_IN_WORD})(?<!['-])(?<!{_IN_WORD}[/(])(?<!\b[A-Za-z]\.)([(\[\"]?)([A-Za-z])([)\]\"]?)(?!{_IN_WORD}|'(?!(?:d|t)[i\u0131u\u00fc]r)|-{_IN_WORD}|\.{_IN_WORD}|\+\+|#)"
 )
 # A letter that may stand alone in an ASCII text; this search takes a tenth of the time (measured).
 _SINGLE: Final = re.compile(r"\b[A-Za-z]\b", re.ASCII)
 # A letter in single quotes, which elsewhere are apostrophes.
-_QUOTED: Final = re.compile(r"'(?<!\w')([A-Za-z])'(?!\w)")
+_QUOTED: Final = re.compile(rf"'(?<!{_IN_WORD}')([A-Za-z])'(?!{_IN_WORD})")
 # Two letters with at most a word or sign between them are chosen together, or an open choice: neither is chosen.
 # Without a list of words that join, since every language has its own. "A and B are wrong" does not count.
 _JOINED: Final = re.compile(
     r"[)\]\"]?[ \t]{0,2}[,;]?[ \t]{0,2}(?:[^\w\s.:,;!?()\[\]{}\"'\u3002\uff0c\u2705\u2713\u2714]{1,2}"
-    r"|(?P<word>vs\.|[^\W\d_A-Z]{1,8}(?:[ /](?:or|well as|also|possibly|maybe))?))?"
+    r"|(?P<word>vs\.|(?:[^\W\d_A-Z]|[\u0900-\u0d7f\u0e31-\u0e4e]){1,8}(?:[ /](?:or|da|well as|also|possibly|maybe))?))?"
     r"[ \t]{0,2}(?:(?:and|or|possibly|maybe|perhaps|also)[ \t]{1,2})?(?:options?[ \t]{1,2})?"
     r"[(\[\"']?(?P<other>[A-Z])[)\]\"']?"
     r"(?=\s*(?:$|[.,;:!?)\]}\n\"'&/|\u3001\u3002]|(?:are|both|and|or|together)\b|[^\x00-\x7f]))"
 )
 _CONTRAST: Final = frozenset((
+    "both", "neither", "all", "none", "\u9009", "\u9078",
     "but", "not", "no", "over", "than", "then", "beats", "because", "since", "as", "if", "so", "nicht", "pas", "statt",
     "sondern", "mais", "sino", "mas", "ma", "maar", "men", "\u0430", "\u800c\u662f", "\u4e0d\u9009", "\u4e0d\u9078",
 ))  # fmt: skip
@@ -76,13 +78,14 @@ _NO_WORD: Final = re.compile(
     re.IGNORECASE,
 )
 _DENIED_BEFORE: Final = re.compile(
-    r"(?:\b(?:not|(?:not|cannot|can't|couldn't)\s+be|isn't|neither|nor|never|excludes?|excluding|eliminates?|eliminating"
+    r"(?:\b(?:none\s+of\s+(?:[A-Z],?\s+(?:(?:or|and|nor)\s+)?){0,9}|not|(?:not|cannot|can't|couldn't)\s+be|isn't|neither|nor|never|excludes?|excluding|eliminates?|eliminating"
     r"|eliminated|than|unlike|reject\w*|out|instead\s+of|(?:anything|everything|all|any)\s+but|except(?:\s+for)?"
-    r"|apart\s+from|doubt|n[\u00e3a]o(?:\s+\u00e9)?|no\s+es|non(?:\s+\u00e8)?|n'est\s+pas|pas|nicht|niet|inte|ikke|nie|nem"
+    r"|apart\s+from|doubt|n[\u00e3a]o(?:\s+\u00e9)?|no\s+es|non(?:\s+\u00e8)?|n'est\s+pas|pas|nicht|niet|inte|ikke|nie|nem|bukan|kh\u00f4ng\s+ph\u1ea3i|\u0e44\u0e21\u0e48\u0e43\u0e0a\u0e48(?:\s+\u0e02\u0e49\u0e2d)?"
     r"|weder|noch|ni|n\u00e9|\u043d\u0435|\u043d\u0438|\u043d\u0435\u0442|\u0644\u064a\u0633\u062a?"
-    r"|vitamin|plan|type|hepatitis|figure|appendix|part|class|group|grade|point|step|case|section)"
+    r"|vitamin|plan|type|hepatitis|figure|appendix|part|class|group|grade|point|step|case|section|schedule|exhibit|table|title|item"
+    r"|company|person|matrix|event|blood\s+type|series|e\.g\.|if)"
     r"|(?:n't|\bnot|\bnever|\bcannot)\s+(?:think|believe|say)(?:\s+(?:that|it's|it\s+is|the\s+answer\s+is))*"
-    r"|\u4e0d\u662f|\u6392\u9664|\u975e|\u4e0d(?:\u80fd|\u5e94|\u61c9)?[\u9009\u9078])\s*(?:option|choice|answers?)?\s*[(\"]?$",
+    r"|\u4e0d\u662f|\u6392\u9664|\u7ef4\u751f\u7d20|\u7dad\u751f\u7d20|\u30d3\u30bf\u30df\u30f3|\ube44\ud0c0\ubbfc|\u975e|\u4e0d(?:\u80fd|\u5e94|\u61c9)?[\u9009\u9078])\s*(?:option|choice|answers?)?\s*[(\"]?$",
     re.IGNORECASE,
 )
 _DENIED_BEHIND: Final = re.compile(
@@ -90,20 +93,32 @@ _DENIED_BEHIND: Final = re.compile(
     r"(?:\b(?:wrong|incorrect|false|not|invalid|out|tempting|ruled|eliminated|excluded|impossible)\b"
     r"|\bisn't\b|\bdoesn't\b|\bcan't\b|\bcannot\b"
     r"|(?:\u662f)?[\u9519\u932f]|\u4e0d(?:\u5bf9|\u5c0d|\u6b63|\u7b26|\u662f)|(?:\u306f|\u304c)?(?:\u9593\u9055|\u8aa4)"
-    r"|[\u3067\u3058](?:\u306f|\u3082|\u3083)|(?:\uac00|\uc774|\ub3c4|\ub294|\uc740)?\s?(?:\uc544\ub2c8|\uc544\ub2d9|\ud2c0))",
+    r"|[\u3067\u3058](?:\u306f|\u3082|\u3083)|(?:\uac00|\uc774|\ub3c4|\ub294|\uc740)?\s?(?:\uc544\ub2c8|\uc544\ub2d9|\ud2c0)"
+    rf"|{BETWEEN}{WRONG})",
     re.IGNORECASE,
 )
 _CONFIRMED: Final = re.compile(
-    r"\s{0,4}[)\"]?\s{0,4}(?:(?:is|seems|looks|must\s+be|would\s+be|ist|est|es|\u00e8|\u00e9|\u00e4r|er|to|je|\u2014|\u044d\u0442\u043e|l\u00e0|adalah)\s+)"
-    r"(?:(?:the|clearly|definitely|most\s+likely|probably|die|la|le|a|o|il|bonne|r\u00e4tt)\s+)*"
-    r"(?:correct|right|true|best|answer|richtig\w*|korrekt|antwort|r\u00e9ponse|correcte?|correct[oa]|respuesta|resposta|risposta"
-    r"|corrett[oa]|juste|svar\w*|r\u00e4tt|juist|poprawn\w*|\u0432\u0435\u0440\u043d\w*|\u043f\u0440\u0430\u0432\u0438\u043b\u044c\u043d\w*|\u0111\u00fang|benar)\b"
-    r"|\s*(?:\u6b63\u786e|\u6b63\u78ba|\u662f\u5bf9|\u662f\u6b63)"
-    r"|\s(?:\u0432\u0435\u0440\u043d\w*|\u043f\u0440\u0430\u0432\u0438\u043b\u044c\u043d\w*|do\u011fru\w*|\u0938\u0939\u0940|\u0635\u062d\u064a\u062d\w*|\u0111\u00fang|benar)(?!\w)"
+    r"\s{0,4}[)\"]?\s{0,4}(?:(?:is|seems|looks|appears\s+to\s+be|must\s+be|would\s+be|ist|est|es|est\u00e1|\u00e8|\u00e9|\u00e4r|er|to|je"
+    r"|jest|\u2014|\u044d\u0442\u043e|\u044f\u0432\u043b\u044f\u0435\u0442\u0441\u044f|l\u00e0|adalah|\u0647\u0648|\u0647\u064a|se\u00e7ene\u011fi|\u015f\u0131kk\u0131)\s+)"
+    r"(?:(?:the|your|clearly|definitely|most\s+likely|probably|die|la|le|a|o|il|het|bonne|r\u00e4tt)\s+)*"
+    r"(?:best|answer|antwort|r\u00e9ponse|respuesta|resposta|risposta|svar\w*|\u0111\u00e1p\s+\u00e1n(?!\s+sai)|jawaban(?!\s+yang\s+salah)|\u0627\u0644\u062c\u0648\u0627\u0628|\u0627\u0644\u0625\u062c\u0627\u0628\u0629|\u0627\u0644\u0635\u062d\u064a\u062d\u0629?"
+    rf"|{RIGHT})(?!\w)"
+    rf"|\s?{BETWEEN}{RIGHT_BEHIND}"
+    r"|\s*\u662f\u5bf9"
     r"|[)\].: -]{1,4}(?:right|correct|true|yes|\u2705|\u2713|\u2714)(?!\w)",
     re.IGNORECASE,
 )
-_CHECKED: Final = re.compile(r"(?:\[x\]|[\u2611\u2705\u2713\u2714])[ \t]*\Z", re.IGNORECASE)
+# A letter behind a number is a unit, one before = a variable, one between two names an initial.
+_UNIT: Final = re.compile(r"\d[ \t]{0,2}\u00b0?[ \t]?\Z|\u00b0[ \t]?\Z")
+_VARIABLE: Final = re.compile(r"[ \t]{0,2}(?:=(?!>)|[\u00d7^<])")
+_NAME: Final = re.compile(
+    r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof)\."
+    r"|\b(?!(?:So|Thus|Hence|Then|Therefore|Option|Choice|Answer|Letter|Is|It)\b)[A-Z][a-z]{2,15}) \Z"
+)
+_SURNAME: Final = re.compile(r"\. [A-Z][a-z]")
+# "The best buy is (G)": brackets that hold no formula.
+_IS: Final = re.compile(r"\b(?:is|be|ist|est|es)\s[(\[]([A-Z])[)\]](?!\s?[-+*/=^\u00d7])")
+_CHECKED: Final = re.compile(r"(?:\[x\]|\(x\)|[\u2611\u2705\u2713\u2714])[ \t]*\Z", re.IGNORECASE)
 # What may follow a letter that is chosen: the end of a clause, or words that do not deny it. Words of other languages
 # that stand behind a space may.
 _ENDED: Final = re.compile(
@@ -129,9 +144,9 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
     """Returns the letter that `text` chooses among the first `choices` capital letters; None if it chooses none.
 
     In this order: the text is the letter; it is a JSON document that states it; it announces the letter, the last
-    announcement first; a letter is called the right one; a line begins with it, as options do, and no line with
-    another one; it is the last capital letter that stands alone and is not denied. Only the last 8,192 characters are
-    read.
+    announcement first; it is the only one of several options that the text judges right; a letter is called the right
+    one; a line begins with it, as options do, and no line with another one; it is the last capital letter that stands
+    alone and is not denied. Only the last 8,192 characters are read.
     """
     letters = frozenset(ascii_uppercase[:choices])
     spelt = unretracted(_QUOTED.sub(r'"\1"', unmarked(plain(text[-_MOST_CHARACTERS:]))))
@@ -148,22 +163,30 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
     for said in announcements(spelt):
         letter = _first(without_tex(said).translate(_LOOKALIKES), letters)
         if letter == _SEVERAL:
+            # Only what follows may decide between them.
+            texless = without_tex(spelt[spelt.rfind(said) + len(said) :])
             break
         if letter:
             return letter
     clean = _without_list(texless[-_MOST_UNANNOUNCED:])
     single = list(_alone(clean))
-    standing = list(_standing(clean, single, letters))[-_MOST_LETTERS:]
+    standing = [
+        each
+        for each in list(_standing(clean, single, letters))[-_MOST_LETTERS:]
+        if not _is_quantity(clean, each[1], each[2])
+    ]
     labels = _labels(clean)
     if head := _line_alone(text, spelt):
         return head if head in letters else None
+    if (listed := judged(clean)) in letters:
+        return listed
     confirmed = [
         letter
         for letter, begin, end in standing
         if (_CONFIRMED.match(clean, end) or _CHECKED.search(clean[max(0, begin - _MOST_ALONE) : begin]))
         and not _DENIED_BEFORE.search(clean[max(0, begin - _MOST_FILLER) : begin])
     ]
-    if confirmed:
+    if confirmed := confirmed or [each[1] for each in _IS.finditer(clean) if each[1] in letters]:
         return confirmed[-1]
     standing = [each for each in standing if each[1] not in labels]
     leading = {"".join(each).upper() for each in _LEADING.findall(clean)} & letters
@@ -288,6 +311,14 @@ def _labels(text: str) -> frozenset[int]:
     labels = list(islice(_LABEL.finditer(text), MOST_CHOICES + 1))
     listed = len(labels) > 1 and "".join(label[1] for label in labels) == ascii_uppercase[: len(labels)]
     return frozenset(label.start() for label in labels) if listed else frozenset()
+
+
+def _is_quantity(text: str, begin: int, end: int) -> bool:
+    """Whether a letter is a unit (25 °C), a variable (B = 3) or an initial (Harry S. Truman)."""
+    before = text[max(0, begin - _MOST_FILLER) : begin]
+    return text[begin].isalpha() and bool(
+        _UNIT.search(before) or _VARIABLE.match(text, end) or (_NAME.search(before) and _SURNAME.match(text, end))
+    )
 
 
 def _standing(text: str, single: Iterable[re.Match[str]], letters: frozenset[str]) -> Iterator[tuple[str, int, int]]:

@@ -163,11 +163,13 @@ class _Content(Generic[T]):
 
     def reread(self) -> bool:
         """Reads the file again; returns whether its content has changed, or what is wrong with it."""
+        # A file that could not be read is read anew even if it comes back as it was.
+        known, self._data = self._data, None
         try:
-            if (data := self.read()) == self._data:
+            self._data = self.read()
+            if self._data == known:
                 return False
-            self._data = data
-            self.valid = self.parse(data)
+            self.valid = self.parse(self._data)
         except (PoolFileError, StoreError) as error:
             told, self.fault = str(self.fault), error
             return str(error) != told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lightrouter.recording.recording import RecordedPrompt, Recording, Response
@@ -119,10 +119,4 @@ def _reach(response: Response, before: int, max_tokens: int) -> int:
 
 
 def _words(messages: Sequence[ChatMessage]) -> str:
-    return "\n".join(_turns(messages))
-
-
-def _turns(messages: Sequence[ChatMessage]) -> Iterator[str]:
-    for message in messages:
-        if message.role != _SYSTEM:
-            yield f"{message.role} {' '.join(message.content.split())}"
+    return "\n".join(f"{each.role} {' '.join(each.content.split())}" for each in messages if each.role != _SYSTEM)

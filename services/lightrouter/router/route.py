@@ -180,7 +180,8 @@ class Router:
         """
         with spans.traced(self._tracer, names.QUOTE, deadline):
             ledger = RouteLedger(on_degraded=spans.degraded, on_dropped=spans.dropped)
-            route, steps = await self._plan(await self._admit(prompt, deadline, Events(), ledger), prompt)
+            admitted = await self._admit(prompt, deadline, Events(), ledger)
+            route, steps = await self._plan(admitted, prompt, to_the_end=True)
             return quote_of(route if steps else await self._with_boots(route), steps)
 
     async def _admit(self, prompt: Prompt, deadline: Deadline, events: Events, ledger: RouteLedger) -> RouteContext:
@@ -196,14 +197,16 @@ class Router:
         )
         return RouteContext(admission, deadline, self._shares, ledger, budget, events, self._times)
 
-    async def _plan(self, route: RouteContext, prompt: Prompt) -> tuple[RouteContext, list[Step]]:
+    async def _plan(
+        self, route: RouteContext, prompt: Prompt, *, to_the_end: bool = False
+    ) -> tuple[RouteContext, list[Step]]:
         """Returns the candidates to ask outright, and the route with the policy in force; none if there is a boot."""
         policy = route.admission.policy
         if not policy.HasField("worth_nanousd"):
             return route, []
         outright = with_policy(route, outright_policy(policy, prompt.policy, self._defaults.maxima.k))
         with self._stage(route, STAGE_SHORTLIST, names.SHORTLIST) as span:
-            steps = await plan(outright, prompt, self._selector, self._unknown_gains)
+            steps = await plan(outright, prompt, self._selector, self._unknown_gains, to_the_end=to_the_end)
             spans.shortlisted(span, [step.candidate for step in steps[:1]])
         if steps:
             return outright, steps

@@ -86,6 +86,7 @@ class WatchedFiles(Generic[Content]):
     def _reload_if_changed(self) -> None:
         versions = self._look()
         if versions == self._versions:
+            self._refused = ""
             return
         try:
             _refuse_endless(self._paths)

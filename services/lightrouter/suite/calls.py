@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Any, TypeVar
 
@@ -59,10 +59,12 @@ class DirectCalls:
         serve: Callable[[], AsyncGenerator[PieceType, None]],
         deadline: Deadline,
         what: str,
+        *,
+        cuts_off: bool = True,
     ) -> AsyncGenerator[PieceType, None]:
         """Yields what `serve` yields; its `result` comes last, after it has ended. Closing the iterator closes it.
 
-        The arguments and errors are those of `answer`.
+        The arguments and errors are those of `answer`; without `cuts_off`, `serve` itself ends by the deadline.
         """
         seconds_left(deadline, what)
         result: PieceType | None = None
@@ -71,9 +73,8 @@ class DirectCalls:
                 self._rules.check(request)
             async with aclosing(serve()) as pieces:
                 while True:
-                    # For each step: a timeout may not be open while the reader runs.
-                    async with asyncio.timeout(deadline.remaining()):
-                        piece = await anext(pieces, None)
+                    step = anext(pieces, None)
+                    piece = await (_by(deadline, step) if cuts_off else step)
                     if piece is None:
                         break
                     if piece.HasField("result"):
@@ -83,6 +84,12 @@ class DirectCalls:
                         yield piece
         if result is not None:
             yield result
+
+
+async def _by(deadline: Deadline, step: Awaitable[ResponseType]) -> ResponseType:
+    """Returns what one step of a stream returns: a timeout may not be open while the reader runs."""
+    async with asyncio.timeout(deadline.remaining()):
+        return await step
 
 
 @contextmanager

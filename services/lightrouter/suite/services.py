@@ -52,7 +52,8 @@ class DirectModels:
             engine = self._engine(target.candidate)
             return engine.stream(generation, deadline, checkpoint_tokens, unwatched=unwatched, joined=unwatched)
 
-        return self._calls.pieces_then_result(None, serve, deadline, f"ask {target.candidate}")
+        # An engine answers before its deadline; a timer more for each message of each model is not free.
+        return self._calls.pieces_then_result(None, serve, deadline, f"ask {target.candidate}", cuts_off=False)
 
 
 class PoolModels:

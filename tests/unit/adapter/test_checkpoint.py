@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.quirks import Quirks
-from lightrouter.adapter.text.coalesce import TextDelta
+from lightrouter.adapter.text.coalesce import TextDelta, joined
 from lightrouter.adapter.text.cut import Cut
 from lightrouter.v1.adapter_pb2 import Generation
-from lightrouter.v1.chat_pb2 import FinishReason
+from lightrouter.v1.chat_pb2 import FinishReason, ToolCallDelta
 from tests.held import Held, read
 from tests.unit.adapter.test_going_on import DEADLINE, LENGTH, MODES, WRITTEN, FakeModel, asked, engine, repeated
 
@@ -130,6 +130,46 @@ def test_both_parts_together_are_within_the_limit(
     together = ["".join(part.text for part in some) for some in parts[checkpoint]]
     assert together == ["".join(part.text for part in some) for some in parts[0]]
     assert sum(len(some) == 2 for some in parts[checkpoint]) <= 1
+
+
+EVENTS = st.lists(
+    st.builds(
+        TextDelta,
+        st.sampled_from(["", "a", " word", "two words, and more of them", "汉字"]),
+        st.sampled_from(["", "", "hm", " because it is so"]),
+        st.sampled_from([(), (ToolCallDelta(index=0, arguments="{}"),)]),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=300)
+@given(EVENTS, st.one_of(st.none(), st.integers(1, 25)), st.integers(0, 25), CUTS, st.booleans())
+def test_events_that_are_counted_and_then_joined_are_cut_as_each_by_itself(
+    events: list[TextDelta], most: int | None, checkpoint: int, cuts: list[int], stops: bool
+) -> None:
+    def run(sizes: Iterator[int], *, joins: bool) -> tuple[list[TextDelta], int, FinishReason.ValueType]:
+        """Returns what comes before and after the checkpoint, with all counts."""
+        info, cut, found, taken = ReplyInfo(), Cut(most, (), checkpoint), [TextDelta("", "")], list[TextDelta]()
+        size = next(sizes)
+        for number, event in enumerate(events, 1):
+            info.texts += not event.is_empty
+            if stops and number == len(events):
+                info.finish_reason = FinishReason.FINISH_REASON_STOP
+            taken.append(event)
+            passes = joins and cut.ahead and cut.count(event, info)
+            if joins and cut.ahead and not passes and len(taken) <= size % 5 and number < len(events):
+                continue
+            first, *rest = cut.parts(joined(taken), info)
+            found[-1] = joined([found[-1], first])
+            found += rest
+            taken, size = [], next(sizes)
+            if cut.reached:
+                break
+        return found, cut.tokens, cut.reached
+
+    apart, together = run(repeated([0]), joins=False), run(repeated(cuts), joins=True)
+    assert together == apart
 
 
 def test_events_of_many_tokens_are_counted_by_their_text() -> None:

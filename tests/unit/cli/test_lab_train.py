@@ -94,6 +94,13 @@ def test_compare_ranks_with_the_trained_artifact(
     assert "was trained on other features than these; train it anew" in capsys.readouterr().err
 
 
+def test_a_recording_of_one_answer_trains_without_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scored = {"id": "1", "prompt": "Why?", "responses": {"a": {"text": "So.", "quality": 1}}}
+    recordings.write(tmp_path / "single.jsonl", [scored])
+    assert _train(tmp_path / "single.jsonl", tmp_path / "artifact") == ExitCode.OK
+    assert "No figures: they need two folds or more" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("name", "out", "said"),
     [
@@ -101,7 +108,7 @@ def test_compare_ranks_with_the_trained_artifact(
         ("none.jsonl", "artifact", "none.jsonl"),
         ("prices.yaml", "artifact", "prices.yaml:1"),
         ("bare.jsonl", "artifact", "no response has a `quality` to learn from; a scorer adds it"),
-        ("good.jsonl", "prices.yaml", "prices.yaml: File exists"),
+        ("good.jsonl", "prices.yaml", "prices.yaml cannot be used: File exists"),
     ],
 )
 def test_unusable_input_is_refused_in_a_sentence(

@@ -174,6 +174,18 @@ async def test_a_fault_is_told_once(path: Path) -> None:
     assert watched.refused.qsize() == 1
 
 
+async def test_a_file_that_is_gone_again_is_told_again(path: Path) -> None:
+    watched, text = Watched(path), path.read_text()
+    for _ in range(2):
+        path.unlink()
+        await watched.file.refresh()
+        await watched.file.refresh()
+        path.write_text(text)
+        await watched.file.refresh()
+    assert watched.refused.qsize() == 2
+    assert watched.accepted.empty()
+
+
 async def test_a_refusal_without_a_listener_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     watched = FileStore(path, lambda pool: None)
     path.write_text("[")

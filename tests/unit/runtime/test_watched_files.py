@@ -57,6 +57,17 @@ def test_a_bad_change_leaves_the_last_good_content(path: Path, caplog: pytest.Lo
     assert len(refusals(caplog)) == 3
 
 
+def test_a_bad_change_that_comes_again_is_told_again(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    watched, aside = WatchedFiles("words", [path], reader(path, [])), path.with_name("aside")
+    for _ in range(2):
+        path.rename(aside)
+        path.write_text("bad")
+        assert [watched.current(), watched.current()] == ["one", "one"]
+        aside.replace(path)
+        assert watched.current() == "one"
+    assert len(refusals(caplog)) == 2
+
+
 @pytest.mark.parametrize("replace", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"])
 def test_what_has_no_end_is_not_read(
     path: Path, replace: Callable[[Path], object], caplog: pytest.LogCaptureFixture

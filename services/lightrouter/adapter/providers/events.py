@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from typing import Final
 
 from lightrouter.adapter import faults
@@ -78,7 +78,7 @@ class EventReader:
         self._counted_last = False
 
     async def read(self, begin: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[TextDelta, None]:
-        """Yields the text of `begin` and `chunks`, joined if several events came together and are not `apart`.
+        """Yields the text of `begin` and `chunks`, joined if several events came together, up to each mark.
 
         Raises:
             ReportedError: An event is an error.
@@ -89,17 +89,31 @@ class EventReader:
             for start in range(0, len(chunk) or 1, _BYTES_AT_ONCE):
                 if start:
                     await asyncio.sleep(0)
-                events = self._parser.feed(chunk[start : start + _BYTES_AT_ONCE])
-                given = False
-                while self._info.apart and (event := next(events, None)):
-                    yield self._take((event,))
-                    given = True
-                if not (given and self._info.apart):
-                    yield self._take(events)
+                for delta in self._joined(self._parser.feed(chunk[start : start + _BYTES_AT_ONCE])):
+                    yield delta
             until = self._wait_until()
             chunk = await (anext(chunks, None) if until is None else self._next(chunks, until))
         yield self._rest()
         self._close()
+
+    def _joined(self, events: Iterator[Event]) -> Iterator[TextDelta]:
+        """Yields the text of events that came together: up to each with a mark, while marks are looked for, and all."""
+        while passes := self._info.passes:
+            taken: list[TextDelta] = []
+            marked = False
+            try:
+                while not marked and (event := next(events, None)):
+                    taken.append(self._take((event,)))
+                    marked = passes(taken[-1], self._info)
+            except (faults.UpstreamError, ReportedError):
+                # The text before an error is the caller's.
+                if taken:
+                    yield joined(taken)
+                raise
+            yield joined(taken)
+            if not marked:
+                return
+        yield self._take(events)
 
     async def _next(self, chunks: AsyncGenerator[bytes, None], until: float) -> bytes | None:
         """Returns the next chunk; None at the end, or if none comes by `until`, in the loop's time."""

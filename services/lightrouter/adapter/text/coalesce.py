@@ -35,10 +35,11 @@ def joined(deltas: Iterable[TextDelta]) -> TextDelta:
     deltas = list(deltas)
     if len(deltas) == 1:
         return deltas[0]
+    calls = [call for delta in deltas for call in delta.calls]
     return TextDelta(
         "".join([delta.text for delta in deltas]),
         "".join([delta.reasoning for delta in deltas]),
-        joined_pieces(call for delta in deltas for call in delta.calls),
+        joined_pieces(calls) if calls else (),
     )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from lightrouter.adapter import usage
-from lightrouter.adapter.exchange import ReplyInfo
+from lightrouter.adapter.exchange import Piece, ReplyInfo
 from lightrouter.adapter.text.coalesce import TextDelta, utf8_bytes
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.chat_pb2 import FinishReason
@@ -16,6 +16,22 @@ _LENGTH: Final = FinishReason.FINISH_REASON_LENGTH
 _NOTHING: Final = TextDelta("", "")
 # A choice: events with more bytes than this on average are not single tokens.
 _LONGEST_TOKEN: Final = 16
+
+
+class _Place(NamedTuple):
+    """A place in a delta: characters of its reasoning and of its text; None for all."""
+
+    reasoning: int | None
+    text: int | None
+
+    def behind(self, delta: Piece) -> _Place:
+        """Returns the place behind a delta that begins here."""
+        return _Place((self.reasoning or 0) + len(delta.reasoning), (self.text or 0) + len(delta.text))
+
+    def within(self, delta: Piece, characters: int) -> _Place:
+        """Returns the place behind the first characters of a delta that begins here; reasoning comes before text."""
+        hidden = min(characters, len(delta.reasoning))
+        return _Place((self.reasoning or 0) + hidden, (self.text or 0) + characters - hidden)
 
 
 class Cut:
@@ -37,36 +53,57 @@ class Cut:
         self._counts = most is not None or checkpoint > 0
         self._events = 0
         self._bytes = 0
+        self._ended = False
+        # What was counted since the last parts, and the marks in it.
+        self._counted: _Place | None = None
+        self._middle: _Place | None = None
+        self._end: _Place | None = None
         self.reached = _UNSPECIFIED
         self.tokens = 0
 
     @property
     def ahead(self) -> bool:
-        """Whether a limit or the checkpoint may still come, so that the place of each token matters."""
+        """Whether a limit or the checkpoint may still come, so that each event is counted by itself."""
         return self._most is not None or self._checkpoint is not None
 
-    def parts(self, delta: TextDelta, info: ReplyInfo) -> tuple[TextDelta, ...]:
-        """Returns the part of the provider's next delta that is within the limit; two parts if it has the checkpoint.
+    def count(self, delta: Piece, info: ReplyInfo) -> bool:
+        """Counts the tokens of an event; returns whether the limit or the checkpoint lies in it.
 
         A limit or a checkpoint lies behind its last token, if the text has not ended there: it is never in a delta with
         which the provider gives its finish reason, unless the delta goes beyond it.
         """
-        if self.reached != _UNSPECIFIED:
+        before, tokens = self.tokens, self._count(delta, info)
+        self.tokens += tokens
+        most, checkpoint, counted = self._most, self._checkpoint, self._counted or _Place(0, 0)
+        self._counted = counted.behind(delta)
+        passes = False
+        if most is not None and self.reached == _UNSPECIFIED and self._passes(most, info):
+            self.reached = _LENGTH
+            self._end = counted.within(delta, _characters(delta, most - before, tokens))
+            passes = True
+        if checkpoint is not None and self._passes(checkpoint, info):
+            self._checkpoint = None
+            self._middle = counted.within(delta, _characters(delta, checkpoint - before, tokens))
+            passes = True
+        return passes
+
+    def parts(self, delta: TextDelta, info: ReplyInfo) -> tuple[TextDelta, ...]:
+        """Returns the part of the provider's next delta that is within the limit; two parts if it has the checkpoint.
+
+        The delta is one event, or several that were counted and then joined, of which only the last has a mark.
+        """
+        if self._ended:
             return (_NOTHING,)
         if not self._counts:
             return (delta,)
-        before, tokens = self.tokens, self._count(delta, info)
-        self.tokens += tokens
-        most, checkpoint = self._most, self._checkpoint
-        end = None
-        if most is not None and self._passes(most, info):
-            self.reached = _LENGTH
-            end = _characters(delta, most - before, tokens)
-        if checkpoint is None or not self._passes(checkpoint, info):
-            return (_between(delta, 0, end),)
-        self._checkpoint = None
-        middle = _characters(delta, checkpoint - before, tokens)
-        return _between(delta, 0, middle), _between(delta._replace(calls=()), middle, end)
+        if self._counted is None:
+            self.count(delta, info)
+        middle, end = self._middle, self._end
+        self._counted = self._middle = self._end = None
+        self._ended = end is not None
+        if middle is None:
+            return (_between(delta, None, end),)
+        return _between(delta, None, middle), _between(delta._replace(calls=()), middle, end)
 
     def before_stop(self, delta: TextDelta) -> TextDelta:
         """Returns the part of a delta before a stop text, which always comes in one delta."""
@@ -76,12 +113,13 @@ class Cut:
         if found is None:
             return delta
         self.reached = FinishReason.FINISH_REASON_STOP
+        self._ended = True
         return TextDelta(delta.text[:found], delta.reasoning, delta.calls)
 
     def _passes(self, mark: int, info: ReplyInfo) -> bool:
         return self.tokens > mark or (self.tokens == mark and info.finish_reason == _UNSPECIFIED)
 
-    def _count(self, delta: TextDelta, info: ReplyInfo) -> int:
+    def _count(self, delta: Piece, info: ReplyInfo) -> int:
         """Returns the tokens of a delta: by the provider's count, by its events, or by the length of the text."""
         text = delta.whole
         events, self._events = info.texts - self._events, info.texts
@@ -98,19 +136,18 @@ def _estimated(text: str) -> int:
     return estimate_tokens(text if text.isascii() else text.encode("utf-8", "replace").decode())
 
 
-def _characters(delta: TextDelta, room: int, tokens: int) -> int:
+def _characters(delta: Piece, room: int, tokens: int) -> int:
     """Returns the characters of the first `room` of the `tokens` of a delta."""
     whole = len(delta.reasoning) + len(delta.text)
     return whole * room // tokens if room < tokens else whole
 
 
-def _between(delta: TextDelta, begin: int, end: int | None) -> TextDelta:
-    """Returns the characters of a delta from `begin` to `end`, None for the last; reasoning comes before text.
+def _between(delta: TextDelta, begin: _Place | None, end: _Place | None) -> TextDelta:
+    """Returns what a delta has from `begin`, None for the first, to `end`, None for the last.
 
     Pieces of tool calls are never divided.
     """
-    if not begin and end is None:
+    if begin is None and end is None:
         return delta
-    hidden = len(delta.reasoning)
-    shown = None if end is None else max(end - hidden, 0)
-    return TextDelta(delta.text[max(begin - hidden, 0) : shown], delta.reasoning[begin:end], delta.calls)
+    first, last = begin or _Place(0, 0), end or _Place(None, None)
+    return TextDelta(delta.text[first.text : last.text], delta.reasoning[first.reasoning : last.reasoning], delta.calls)

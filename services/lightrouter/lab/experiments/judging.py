@@ -16,7 +16,7 @@ from lightrouter.lab.dataset.splits import Split
 from lightrouter.lab.policies.decision import Policy
 from lightrouter.lab.policies.selectors import BothOrders, Reading, with_strategy
 from lightrouter.lab.report.page import Findings
-from lightrouter.lab.report.table import tabulate
+from lightrouter.lab.report.table import TOKENS, tabulate
 from lightrouter.lab.results.bootstrap import Bootstrap, Estimate, share
 from lightrouter.lab.study import Study
 from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_LLM
@@ -30,8 +30,7 @@ _JUDGE: Final = "llm"
 _BESIDE: Final = ("prior", "consensus")
 # The routes of the same rankings over all prompts have the names without it.
 _SUFFIX: Final = ", judged"
-_TOKENS: Final = ("output_tokens", "input_tokens")
-_COLUMNS: Final = {"ranked by": "name", "quality": "quality", **{key.replace("_", " "): key for key in _TOKENS}}
+_COLUMNS: Final = {"ranked by": "name", "quality": "quality", **TOKENS}
 
 
 def run(study: Study) -> Findings:
@@ -62,7 +61,7 @@ def run(study: Study) -> Findings:
         {name: each.quality for name, each in outcomes.items()}
     )
     rows = [
-        {"name": name, "quality": quality[name], **{key: float(getattr(each, key).mean()) for key in _TOKENS}}
+        {"name": name, "quality": quality[name], **{key: float(getattr(each, key).mean()) for key in TOKENS.values()}}
         for name, each in outcomes.items()
     ]
     kept = [found for row in range(len(part)) if (found := study.parts.recall(f"judged-{row}"))]

@@ -10,7 +10,7 @@ from lightrouter.lab.policies.decision import Policy
 from lightrouter.lab.report import frontier, plots
 from lightrouter.lab.report.frontier import kind
 from lightrouter.lab.report.page import Figure, Findings, Table
-from lightrouter.lab.report.table import tabulate
+from lightrouter.lab.report.table import TOKENS, tabulate
 from lightrouter.lab.results.bootstrap import Estimate
 from lightrouter.lab.results.figures import BEST_SINGLE, FULL_ENSEMBLE, Figures, Results, flat
 from lightrouter.recording.prices import PriceList
@@ -31,14 +31,7 @@ _COLUMNS: Final = {
     "mean k": "mean_k",
     "seconds": "seconds",
 }
-_WAYS: Final = {
-    "policy": "name",
-    "boots": "way",
-    "output tokens": "output_tokens",
-    "input tokens": "input_tokens",
-    "$ / 1,000": "cost_usd",
-    "seconds": "seconds",
-}
+_WAYS: Final = {"policy": "name", "boots": "way", **TOKENS, "$ / 1,000": "cost_usd", "seconds": "seconds"}
 _WAYS_NOTE: Final = (
     "The same routes, booked in two ways. Cut: a boot call ends at B tokens, and a second call reads the prompt and "
     "the boot text again and continues it. Held: boot calls stay open until the ranking. The chosen ones continue; the "

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -72,17 +73,10 @@ def pareto(points: Sequence[Point], cost_label: str, title: str) -> bytes:
                 alpha=0.9,
                 markersize=7 if own else 4.5,
             )
-    # The best first: a point is on the front if it is better than all that cost less.
-    ranked = sorted(
-        (each for each in points if each.kind != "bound"), key=lambda each: (each.cost.mean, -each.quality.mean)
+    front = _front([point for point in points if point.kind != "bound"])
+    axes.plot(
+        [p.cost.mean for p in front], [p.quality.mean for p in front], "--", color="#999999", linewidth=0.9, zorder=0
     )
-    best = np.maximum.accumulate([-np.inf, *(each.quality.mean for each in ranked)])
-    front = [
-        (each.cost.mean, each.quality.mean)
-        for each, less in zip(ranked, best, strict=False)
-        if each.quality.mean > less
-    ]
-    axes.plot(*np.transpose(front), "--", color="#999999", linewidth=0.9, zorder=0)
     if all(point.cost.mean > 0 for point in points):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -186,17 +180,16 @@ def _label(axes: Axes, points: Sequence[Point]) -> None:
 
 def _place(text: Annotation, frame: BboxBase, taken: Sequence[BboxBase]) -> BboxBase:
     """Moves a label to its first free position, or else to the position that covers least; returns its box."""
-    found: list[tuple[float, tuple[int, int], str]] = []
-    for distance in _DISTANCES:
-        for side, x in (("left", 5), ("right", -5)):
-            for y in (distance, -distance - 6):
-                text.set(position=(x, y), horizontalalignment=side)
-                box = text.get_window_extent()
-                inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-                covered = sum(_area(Bbox.intersection(box, other)) for other in taken)
-                found.append((covered + (0 if inside else _area(box)), (x, y), side))
-    _, (x, y), side = min(found, key=lambda each: each[0])
-    text.set(position=(x, y), horizontalalignment=side)
+
+    def covers(place: tuple[int, bool, bool]) -> float:
+        distance, right, above = place
+        position = (5 if right else -5, distance if above else -distance - 6)
+        text.set(position=position, horizontalalignment="left" if right else "right")
+        box = text.get_window_extent()
+        inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+        return sum(_area(Bbox.intersection(box, other)) for other in taken) + (0 if inside else _area(box))
+
+    covers(min(product(_DISTANCES, (True, False), (True, False)), key=covers))
     return text.get_window_extent()
 
 
@@ -213,6 +206,14 @@ def _errors(estimates: Sequence[Estimate]) -> list[list[float]]:
     """Returns the lengths of the intervals below and above the means, at least 0 whatever the rounding."""
     below = [max(0.0, estimate.mean - estimate.low) for estimate in estimates]
     return [below, [max(0.0, estimate.high - estimate.mean) for estimate in estimates]]
+
+
+def _front(points: Sequence[Point]) -> list[Point]:
+    front: list[Point] = []
+    for point in sorted(points, key=lambda each: (each.cost.mean, -each.quality.mean)):
+        if not front or point.quality.mean > front[-1].quality.mean:
+            front.append(point)
+    return front
 
 
 @contextmanager

@@ -13,6 +13,8 @@ QUALITY: Final = {"quality": "quality", "to best-single": "gain_best_single"}
 """Columns of the quality and of the difference to the best single model."""
 COST: Final = {"output tokens": "output_tokens", "$ / 1,000": "cost_usd"}
 """Columns of the cost."""
+TOKENS: Final = {"output tokens": "output_tokens", "input tokens": "input_tokens"}
+"""Columns of the tokens of all calls."""
 
 # Values that are shown without an interval, and how. Any other number has four decimals.
 _FORMATS: Final[Mapping[str, Callable[[float], str]]] = {
@@ -20,9 +22,7 @@ _FORMATS: Final[Mapping[str, Callable[[float], str]]] = {
     "input_tokens": "{:,.0f}".format,
     "output_share": "{:.1%}".format,
     "share": "{:.0%}".format,
-    "cost_usd": lambda usd: f"{1000 * usd:.4f}",
-    "own_cost_usd": lambda usd: f"{1000 * usd:.4f}",
-    "planned_usd": lambda usd: f"{1000 * usd:.4f}",
+    **dict.fromkeys(("cost_usd", "own_cost_usd", "planned_usd"), lambda usd: f"{1000 * usd:.4f}"),
     "mean_k": "{:.2f}".format,
     "regret": "{:.1f}".format,
     "seconds": "{:.1f}".format,

@@ -43,7 +43,7 @@ class Mean:
 
     def add(self, mean: float, observations: int = 1) -> None:
         """Adds observations with this mean, 0 to 1."""
-        keep = self._keep**observations
+        keep = self._keep if observations == 1 else self._keep**observations
         self.weight = self.weight * keep + observations
         self._total = self._total * keep + mean * observations
 
@@ -73,7 +73,7 @@ class Detector:
     @property
     def calm(self) -> bool:
         """Whether no bet has a gain, so that nothing indicates a change."""
-        return all(gain == 1.0 for gain in self._gains)
+        return max(self._gains) == 1.0
 
     def alarms(self, observation: float, border: float) -> bool:
         """Takes an observation; `border` depends on earlier ones at most."""
@@ -149,6 +149,10 @@ class Figure:
                 return None
             self._turn(drifted=False)
             return Change.RETURNED
+        if self._detector.calm and observation <= self.history.value + self._tolerance:
+            # It is below the border, whose place then does not matter: no bet begins, and nothing is pending.
+            self.history.add(observation)
+            return None
         self._border = min(1.0, self.history.upper(self._deviations) + self._tolerance)
         alarm = self._detector.alarms(observation, self._border)
         self._pending += 1

@@ -8,11 +8,12 @@ from typing import Final
 from opentelemetry.metrics import Meter
 
 from lightrouter.router.telemetry import instruments as i
-from lightrouter.router.telemetry.observers import Outcome, RouteRecord
+from lightrouter.router.telemetry.observers import RouteRecord
 from lightrouter.runtime.enums import OTHER, series
 from lightrouter.runtime.errors import reason_series
 from lightrouter.runtime.ledger import cost_nanousd
-from lightrouter.runtime.telemetry.metrics import Tally, Values, attributes, histogram, observe
+from lightrouter.runtime.telemetry.instruments import Values
+from lightrouter.runtime.telemetry.metrics import Tally, histogram, observe
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_HEALTH_SERVING,
     CANDIDATE_HEALTH_UNSPECIFIED,
@@ -55,7 +56,6 @@ class RouteMetrics:
         self._route_seconds = histogram(meter, i.ROUTE_DURATION)
         self._stage_seconds = histogram(meter, i.STAGE_DURATION)
         self._first_text_seconds = histogram(meter, i.TIME_TO_FIRST_TEXT)
-        self._of_outcome = {outcome: attributes(i.ROUTE_DURATION, (outcome.value,)) for outcome in Outcome}
         self._in_flight = 0
         observe(meter, i.ROUTES_IN_FLIGHT, lambda: {(): self._in_flight})
 
@@ -69,11 +69,10 @@ class RouteMetrics:
         ledger = record.ledger
         outcome = record.outcome
         self._requests.add(1, outcome.value, "" if record.answer is not None else reason_series(record.error))
-        self._route_seconds.record(ledger.elapsed_s, self._of_outcome[outcome])
+        self._route_seconds.record(ledger.elapsed_s, outcome.value)
         for stage in ledger.stages:
             elapsed = stage.elapsed
-            of_stage = attributes(i.STAGE_DURATION, (series(Stage, stage.stage),))
-            self._stage_seconds.record(elapsed.seconds + elapsed.nanos / 1e9, of_stage)
+            self._stage_seconds.record(elapsed.seconds + elapsed.nanos / 1e9, series(Stage, stage.stage))
         if record.first_text_s is not None:
             self._first_text_seconds.record(record.first_text_s)
         for degradation in ledger.degraded:

@@ -96,15 +96,14 @@ def shortlisted(span: Span, asked: Sequence[RouteCandidate]) -> None:
 def booted(span: Span, policy: Policy, delivered: Sequence[BootResult]) -> None:
     """Sets the candidates that booted."""
     if span.is_recording():
-        span.set_attribute(names.BOOT_TOKENS, policy.boot_tokens)
-        span.set_attribute(names.CANDIDATES, [boot.candidate.name for boot in delivered])
+        booted = [boot.candidate.name for boot in delivered]
+        span.set_attributes({names.BOOT_TOKENS: policy.boot_tokens, names.CANDIDATES: booted})
 
 
 def selected(span: Span, selection: Selection) -> None:
     """Sets the ranking and the candidates that go on."""
     if span.is_recording():
         ranked = selection.ranking.candidates
-        span.set_attribute(names.STRATEGY, label(SelectorStrategy, selection.strategy))
         for rank, candidate in enumerate(ranked, 1):
             attributes: dict[str, str | int | float | bool] = {
                 names.CANDIDATE: candidate.candidate,
@@ -113,11 +112,16 @@ def selected(span: Span, selection: Selection) -> None:
                 names.CHOSEN: candidate.candidate in selection.chosen,
             }
             span.add_event(names.CANDIDATE_RANKED, attributes)
-        span.set_attribute(names.CANDIDATES, list(selection.chosen))
-        span.set_attribute(names.AGREEMENT, selection.ranking.agreement)
-        span.set_attribute(names.MARGIN, selection.margin)
-        span.set_attribute(names.K, len(selection.chosen))
-        span.set_attribute(names.SELECTION_REASON, label(SelectionReason, selection.reason))
+        span.set_attributes(
+            {
+                names.STRATEGY: label(SelectorStrategy, selection.strategy),
+                names.CANDIDATES: list(selection.chosen),
+                names.AGREEMENT: selection.ranking.agreement,
+                names.MARGIN: selection.margin,
+                names.K: len(selection.chosen),
+                names.SELECTION_REASON: label(SelectionReason, selection.reason),
+            }
+        )
 
 
 def completing(span: Span, chosen: Sequence[BootResult]) -> None:
@@ -129,15 +133,14 @@ def completing(span: Span, chosen: Sequence[BootResult]) -> None:
 def merged(span: Span, answer: Merged) -> None:
     """Sets the strategy that merged the drafts, and their candidates."""
     if span.is_recording():
-        span.set_attribute(names.STRATEGY, label(AggregatorStrategy, answer.strategy))
-        span.set_attribute(names.CANDIDATES, list(answer.candidates))
+        strategy = label(AggregatorStrategy, answer.strategy)
+        span.set_attributes({names.STRATEGY: strategy, names.CANDIDATES: list(answer.candidates)})
 
 
 def answered(span: Span, answer: Answer) -> None:
     """Sets the candidates of the answer, its cost and its degradations."""
     if span.is_recording():
-        span.set_attribute(names.CANDIDATES, list(answer.candidates))
-        span.set_attribute(names.COST, answer.ledger.cost_nanousd)
+        span.set_attributes({names.CANDIDATES: list(answer.candidates), names.COST: answer.ledger.cost_nanousd})
         if answer.degraded:
             span.set_attribute(
                 names.DEGRADED, [label(DegradedReason, degradation.reason) for degradation in answer.degraded]

@@ -36,6 +36,10 @@ _log = logging.getLogger(__name__)
 ServicerType = TypeVar("ServicerType")
 ResultType = TypeVar("ResultType")
 _OVERALL = ""
+# New objects after which garbage is searched for. The interpreter's 700 are fewer than one route of eight calls keeps
+# while it runs, so that each search finds nothing. Ten times as many made a route .93 of the CPU in paired runs of
+# `python -m tests.load.bench --only one`, for some 5 MB.
+_NEW_OBJECTS = 7_000
 # Longer than any grace.
 _FOREVER_S = 1e6
 # Choices: a burst is refused by the limits below with a reason and a retry time, not by gRPC; and a wait longer than
@@ -292,9 +296,12 @@ def run_loop(main: Coroutine[Any, Any, ResultType]) -> ResultType:
     """Returns the result of a coroutine that runs on uvloop."""
     gc.collect()
     keep_what_is_loaded()
+    usual = gc.get_threshold()
+    gc.set_threshold(_NEW_OBJECTS, *usual[1:])
     try:
         return uvloop.run(main)
     finally:
+        gc.set_threshold(*usual)
         gc.unfreeze()
 
 

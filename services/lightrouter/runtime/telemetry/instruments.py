@@ -6,10 +6,14 @@ project's. Values of attributes come from the pool and from the enumerations of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from lightrouter.runtime.telemetry import names
+
+Values = tuple[str, ...]
+"""The values of an instrument's attributes, in their order; empty text for an absent one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,11 @@ class Instrument:
     description: str
     attributes: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+
+
+def attributes(instrument: Instrument, values: Sequence[str]) -> dict[str, str]:
+    """Returns the attributes of an instrument with these values, without the empty ones."""
+    return {name: value for name, value in zip(instrument.attributes, values, strict=True) if value}
 
 
 STATE_CHANGES: Final = Instrument(

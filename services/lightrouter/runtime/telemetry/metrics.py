@@ -1,31 +1,31 @@
 """OpenTelemetry metrics of a service: counters, gauges, histograms and the export over OTLP.
 
 The SDK's counter takes microseconds for each addition, and a route makes a hundred of them. So this module keeps the
-sums, and the SDK reads them when it collects.
+sums, and the SDK reads them when it collects. `histograms` does the same for histograms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Self
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol, Self
 
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.sdk.metrics import MeterProvider, ObservableCounter
 from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
     MetricExporter,
     MetricExportResult,
     MetricReader,
     MetricsData,
     PeriodicExportingMetricReader,
 )
+from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.resources import Resource
 
 from lightrouter.runtime.otlptarget import Target
-from lightrouter.runtime.telemetry.instruments import Instrument
-
-Values = tuple[str, ...]
-"""The values of an instrument's attributes, in their order; empty text for an absent one."""
+from lightrouter.runtime.telemetry.histograms import MOST_SERIES, HistogramMeter
+from lightrouter.runtime.telemetry.instruments import Instrument, Values, attributes
 
 Read = Callable[[], Mapping[Values, int]]
 """Returns numbers by the values of an instrument's attributes; runs in the thread of the SDK."""
@@ -33,8 +33,6 @@ Read = Callable[[], Mapping[Values, int]]
 # A failed export loses nothing: the next one sends the same sums.
 _EXPORT_SECONDS: Final = 5.0
 _SHUTDOWN_SECONDS: Final = 3.0
-# A choice: enough for a whole pool in every stage with every type of tokens. The SDK adds up the series beyond it.
-_MOST_SERIES: Final = 10_000
 
 
 class Tally:
@@ -70,19 +68,32 @@ def observe_sums(meter: Meter, instrument: Instrument, read: Read) -> None:
     )
 
 
-def histogram(meter: Meter, instrument: Instrument) -> Histogram:
+class Recorder(Protocol):
+    """A histogram."""
+
+    def record(self, value: float, *values: str) -> None:
+        """Records a value under the values of the instrument's attributes, empty for an absent one."""
+
+
+def histogram(meter: Meter, instrument: Instrument) -> Recorder:
     """Returns the histogram of an instrument, with its buckets."""
-    return meter.create_histogram(
-        instrument.name,
-        unit=instrument.unit,
-        description=instrument.description,
-        explicit_bucket_boundaries_advisory=instrument.buckets,
-    )
+    return meter.histogram(instrument) if isinstance(meter, HistogramMeter) else _SdkHistogram(meter, instrument)
 
 
-def attributes(instrument: Instrument, values: Sequence[str]) -> dict[str, str]:
-    """Returns the attributes of an instrument with these values, without the empty ones."""
-    return {name: value for name, value in zip(instrument.attributes, values, strict=True) if value}
+class _SdkHistogram:
+    """The SDK's histogram, for a reader that wants another form than the usual one."""
+
+    def __init__(self, meter: Meter, instrument: Instrument) -> None:
+        self._instrument = instrument
+        self._histogram = meter.create_histogram(
+            instrument.name,
+            unit=instrument.unit,
+            description=instrument.description,
+            explicit_bucket_boundaries_advisory=instrument.buckets,
+        )
+
+    def record(self, value: float, *values: str) -> None:
+        self._histogram.record(value, attributes(self._instrument, values))
 
 
 def _callback(instrument: Instrument, read: Read) -> Callable[[CallbackOptions], list[Observation]]:
@@ -97,15 +108,27 @@ class Metrics:
 
     def __init__(self, resource: Resource, reader: MetricReader) -> None:
         """Lets `reader` collect the metrics of the service that `resource` describes."""
+        self._resource = resource
+        self._reader = reader
         self._provider = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
 
     def meter(self, version: str) -> Meter:
-        """Returns the meter of this release."""
-        return self._provider.get_meter("lightrouter", version)
+        """Returns the meter of this release; to be called once."""
+        meter = self._provider.get_meter("lightrouter", version)
+        return HistogramMeter(meter, self._resource, self._reader) if _is_usual(self._reader) else meter
 
     def shutdown(self) -> None:
         """Exports the metrics once more and stops, within 3 seconds."""
         self._provider.shutdown(timeout_millis=_SHUTDOWN_SECONDS * 1000)
+
+
+def _is_usual(reader: MetricReader) -> bool:
+    """Returns whether a reader takes sums since the start and explicit buckets; OTEL_* variables may say otherwise."""
+    # The SDK has no public way to ask.
+    temporalities, forms = reader._instrument_class_temporality, reader._instrument_class_aggregation  # noqa: SLF001
+    return set(temporalities.values()) == {AggregationTemporality.CUMULATIVE} and not any(
+        isinstance(form, ExponentialBucketHistogramAggregation) for form in forms.values()
+    )
 
 
 def otlp_reader(to: Target, interval_seconds: float, failed: Callable[[], None]) -> MetricReader:
@@ -128,7 +151,7 @@ def otlp_reader(to: Target, interval_seconds: float, failed: Callable[[], None])
         exporter,
         export_interval_millis=interval_seconds * 1000,
         export_timeout_millis=_EXPORT_SECONDS * 1000,
-        cardinality_limits={ObservableCounter: _MOST_SERIES},
+        cardinality_limits={ObservableCounter: MOST_SERIES},
     )
 
 

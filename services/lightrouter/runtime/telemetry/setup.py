@@ -18,8 +18,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRat
 from lightrouter.runtime.otlptarget import Target, target
 from lightrouter.runtime.settings import ServiceSettings
 from lightrouter.runtime.telemetry.capture import NOTHING, TextCapture
-from lightrouter.runtime.telemetry.instruments import TELEMETRY_DROPPED
-from lightrouter.runtime.telemetry.metrics import Metrics, Values, observe_sums, otlp_reader
+from lightrouter.runtime.telemetry.instruments import TELEMETRY_DROPPED, Values
+from lightrouter.runtime.telemetry.metrics import Metrics, observe_sums, otlp_reader
 from lightrouter.runtime.telemetry.spanqueue import SpanQueue
 
 Metadata = tuple[tuple[str, str], ...]

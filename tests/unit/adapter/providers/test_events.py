@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from lightrouter.adapter.exchange import ReplyInfo
+from lightrouter.adapter.exchange import Piece, ReplyInfo
 from lightrouter.adapter.providers.events import EventReader, UsageWait, has_lines
 from lightrouter.adapter.providers.openai_reply import OpenAIReply
+from lightrouter.adapter.providers.reply import ReportedError
 from lightrouter.pool.schema import CandidateEntry
 
 ENTRY = CandidateEntry.model_validate({"name": "fast", "base_url": "http://h/v1", "model": "tiny"})
@@ -21,33 +22,64 @@ def _event(text: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("apart", "joined_from", "expected"),
+    ("marked", "more", "expected"),
     [
-        (True, None, ["a", "b", "c", "", "d", "", ""]),
-        (False, None, ["ab", "c", "", "d", "", ""]),
-        # Somebody who counts finds the mark in the first event: the rest comes together from there on.
-        (True, "a", ["a", "b", "c", "", "d", "", ""]),
-        (True, "c", ["a", "b", "c", "", "", "d", "", ""]),
+        (None, False, ["abc", "d", "", "e", "", ""]),
+        ("", True, ["abc", "d", "", "e", "", ""]),
+        # The text up to a mark is one piece; if no mark is looked for behind it, the rest is another, however empty.
+        ("a", False, ["a", "bc", "d", "", "e", "", ""]),
+        ("a", True, ["a", "bc", "d", "", "e", "", ""]),
+        ("b", False, ["ab", "c", "d", "", "e", "", ""]),
+        ("c", True, ["abc", "", "d", "", "e", "", ""]),
+        ("d", False, ["abc", "d", "", "", "e", "", ""]),
+        ("ab", True, ["a", "b", "c", "d", "", "e", "", ""]),
+        ("ab", False, ["a", "bc", "d", "", "e", "", ""]),
     ],
 )
-async def test_each_event_that_is_counted_is_one_piece_and_a_part_of_an_event_shows_that_bytes_came(
-    apart: bool, joined_from: str | None, expected: list[str]
+async def test_events_that_come_together_are_one_piece_up_to_each_mark(
+    marked: str | None, more: bool, expected: list[str]
 ) -> None:
-    info = ReplyInfo(apart=apart)
-    half, rest = _event("d")[:9], _event("d")[9:]
+    """Part of an event is a piece without text, which shows that bytes came."""
+    counted: list[str] = []
+
+    def passes(piece: Piece, _: ReplyInfo) -> bool:
+        counted.append(piece.text)
+        return bool(piece.text) and piece.text in (marked or "")
+
+    info = ReplyInfo(passes=None if marked is None else passes)
+    half, rest = _event("e")[:9], _event("e")[9:]
 
     async def chunks() -> AsyncGenerator[bytes, None]:
-        for chunk in (_event("c"), half, rest, _event("")):
+        for chunk in (_event("d"), half, rest, _event("")):
             yield chunk
 
     pieces = []
-    async for delta in EventReader(OpenAIReply(ENTRY, info), info, UsageWait()).read(
-        _event("a") + _event("b"), chunks()
-    ):
+    begin = _event("a") + _event("b") + _event("c")
+    async for delta in EventReader(OpenAIReply(ENTRY, info), info, UsageWait()).read(begin, chunks()):
         pieces.append(delta.text)
-        if delta.text == joined_from:
-            info.apart = False
+        if not more and delta.text and delta.text[-1] in (marked or ""):
+            info.passes = None
     assert pieces == expected
+    if more:
+        assert counted == ["a", "b", "c", "d", "e", ""]
+
+
+async def test_text_before_an_error_comes_before_it() -> None:
+    info = ReplyInfo(passes=lambda _piece, _info: False)
+    pieces = []
+
+    async def nothing() -> AsyncGenerator[bytes, None]:
+        for chunk in tuple[bytes, ...]():
+            yield chunk
+
+    async def read() -> None:
+        body = _event("a") + _event("b") + b'data: {"error": {"message": "no"}}\n\n' + _event("c")
+        async for delta in EventReader(OpenAIReply(ENTRY, info), info, UsageWait()).read(body, nothing()):
+            pieces.append(delta.text)  # noqa: PERF401 - what came before the error
+
+    with pytest.raises(ReportedError):
+        await read()
+    assert pieces == ["ab"]
 
 
 def test_counts_that_do_not_come_are_waited_for_less_and_less_until_they_come() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.faults import UpstreamError
-from lightrouter.adapter.providers.openai_reply import read
+from lightrouter.adapter.providers.openai_reply import read, read_plain
 from lightrouter.adapter.providers.reply import ReportedError, parse
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.v1.chat_pb2 import FinishReason
@@ -276,3 +276,47 @@ def test_any_json_is_read_or_refused(document: dict[str, Any], part: str) -> Non
         return
     assert isinstance(piece.text, str)
     info.model.encode()
+
+
+TEXTS: Any = st.sampled_from(["", "a", " ", "word"])
+MEMBERS: Any = st.dictionaries(
+    st.sampled_from(["id", "model", "usage", "error", "status", "truncated", "x_groq"]),
+    st.sampled_from([None, "x", 1, True, {}, {"prompt_tokens": 3}, "incomplete"]),
+    max_size=2,
+)
+DELTAS: Any = st.dictionaries(
+    st.sampled_from(["content", "role", "reasoning", "refusal", "tool_calls", "audio", "finish_reason", "error"]),
+    st.one_of(TEXTS, st.sampled_from([None, [], ["a"], {}, [{"type": "text", "text": "b"}]])),
+    max_size=2,
+)
+CHOICES: Any = st.builds(
+    dict,
+    st.fixed_dictionaries({"delta": st.one_of(st.fixed_dictionaries({"content": TEXTS}), DELTAS, st.none())}),
+    finish_reason=st.sampled_from([None, None, None, "stop", "", "error"]),
+    index=st.sampled_from([0, 0, 0, 1, None]),
+)
+MORE: Any = st.dictionaries(
+    st.sampled_from(["logprobs", "text", "message", "stop_reason", "usage", "content_filter_results"]),
+    st.sampled_from([None, {}, "x", {"completion_tokens": 2}, {"hate": {"filtered": True}}]),
+    max_size=1,
+)
+
+
+@settings(max_examples=500)
+@given(MEMBERS, st.lists(st.builds(lambda choice, more: choice | more, CHOICES, MORE), max_size=2), st.booleans())
+def test_a_plain_event_is_read_as_any_other(members: Any, choices: Any, stopped: bool) -> None:
+    document = members | {"choices": choices}
+    infos = [ReplyInfo(), ReplyInfo()]
+    if stopped:
+        for info in infos:
+            info.finish_reason = FinishReason.FINISH_REASON_STOP
+    if (piece := read_plain(document, infos[0])) is None:
+        assert infos[0] == ReplyInfo(finish_reason=infos[1].finish_reason)
+    else:
+        assert (piece, infos[0]) == (read(document, "delta", infos[1]), infos[1])
+
+
+def test_the_events_of_most_servers_are_plain() -> None:
+    head = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "system_fingerprint": None}
+    choice = {"index": 0, "delta": {"content": "Hello"}, "logprobs": None, "finish_reason": None}
+    assert read_plain({**head, "choices": [choice]}, ReplyInfo()) == TextDelta("Hello", "")

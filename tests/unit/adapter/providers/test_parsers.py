@@ -73,7 +73,7 @@ def read_events(dialect: Dialect, chunks: Sequence[bytes], *, apart: bool = Fals
             for chunk in chunks:
                 yield chunk
 
-        info = ReplyInfo(apart=apart)
+        info = ReplyInfo(passes=(lambda _piece, _info: True) if apart else None)
         reader = EventReader(made(dialect).reader(REQUEST, info), info, UsageWait())
         deltas = [delta async for delta in reader.read(b"", rest())]
         return joined(deltas), info
