@@ -114,7 +114,7 @@ class Evasions:
             head = " ".join(text[:_HEAD].replace("\u2019", "'").split())
             listed = _ANY.search(head) is not None
             if refusal := _refusal(head, listed=listed):
-                return not _answers_yet(head, text, refusal.end())
+                return not _answers_yet(head, text, refusal.start())
             if len(text) <= _HEAD and _opens(head):
                 return True
             if listed:
@@ -147,11 +147,11 @@ def _opens(text: str) -> bool:
     return (not begin or _OPENING.search(bare[:begin]) is not None) and _announces_nothing(text)
 
 
-def _answers_yet(head: str, text: str, end: int) -> bool:
-    """Returns whether a text with a refusal in its head answers in spite of it."""
+def _answers_yet(head: str, text: str, begin: int) -> bool:
+    """Returns whether a text answers in spite of a refusal, which begins at `begin` of its head."""
     if _NO_REFUSAL.search(head):
         return True
-    behind = _SENTENCE_END.search(text, end)
+    behind = _SENTENCE_END.search(text, begin)
     return behind is not None and _announced(text[behind.end() :]) != ""
 
 

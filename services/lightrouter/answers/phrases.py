@@ -20,8 +20,8 @@ _BETWEEN = "(?: am| are|'m|'re)?(?: (?:really|very|so|afraid|sorry|but|that|i|we
 # Romance, Slavic and its neighbours, Arabic to Bengali, East and South East Asian languages.
 _ENGLISH = (
     _any_of(r"""
-\b(?:i|we|im)WORDS (?:can't|cannot|can not|cant|couldn't|could not)\b.{0,24}\bVERB
-\b(?:i|we)WORDS (?:won't|will not|unable|not (?:able|allowed|permitted|comfortable))\b.{0,24}\bVERB
+\b(?:i|we|im)WORDS (?:can't|cannot|can not|cant|couldn't|could not)\b[^.!?]{0,24}\bVERB
+\b(?:i|we)WORDS (?:won't|will not|unable|not (?:able|allowed|permitted|comfortable))\b[^.!?]{0,24}\bVERB
 \b(?:i|we)(?: have to| must)?(?: respectfully| politely)? (?:decline|refuse)(?: to\b| (?:this|that|your|the)\b|\W*$)
 (?:\bnot|n't) feel comfortable\b|\bnot (?:going|qualified|allowed|permitted|programmed|designed) to VERB
 \b(?:programmed|designed|instructed) not to\b|\bnot something (?:that )?i(?:'m| am| can)\b
@@ -46,6 +46,8 @@ intelligence|(?:large )?language model)\b.{0,80}\b(?:can't|cannot|don't|do not)\
 \b(?:i|we) have no (?:information|data|knowledge|access)\b
 \b(?:violates?|against|breach\w*) (?:our|my|\w+'s|(?:the )?(?:content|usage|safety|community)) (?:\w+ \
 ){0,2}(?:polic(?:y|ies)|guidelines|terms)\b
+\b(?:beyond|outside|out of) my (?:capabilit\w+|scope|abilit\w+|expertise|knowledge)\b|\bi(?:'m| am) not equipped to\b
+^\W*i (?:can't|cannot) say\W*$|\bi(?:'ll)? have to pass on this\b
 """)
     .replace("VERB", _VERBS)
     .replace("MEDIA", r"(?:internet|web|images?|pictures?|photos?|files?|links?|urls?|(?:web)?sites?|videos?|audio)\b")
@@ -82,6 +84,12 @@ tidak boleh\b.{0,16}(?:bantu|jawab)
 \bek kan nie\b.{0,16}help|\bezin (?:dizut|dut)\b
 không thể.{0,16}(?:giúp|trả lời|cung cấp|hỗ trợ)
 tidak (?:bisa|dapat)\b.{0,16}(?:bantu|jawab|memberikan|memenuhi)
+\bkann\b.{0,30}\bnicht (?:ausführen|bearbeiten|erledigen)|^\W*entschuldigung\W+das kann ich (?:leider )?nicht\b
+\bno (?:tengo permitido|me está permitido)\b|\bno puedo cumplir\b|\bnão (?:tenho permissão|posso cumprir)\b
+\b(?:mi rifiuto|je refuse|me niego|me recuso|weigere mich|lehne es ab|ik weiger|odmawiam|odmítám|refuz să)\b.{0,24}\
+(?:rispond|répond|respond|antwort|odpow|odpov|răspund)|\bnon mi è possibile\b|\bik mag\b.{0,24}\bniet beantwoorden
+\bnu pot face\b|\bnie mogę tego\b|\bnemůžu\b.{0,20}(?:pomoct|odpovědět)|từ chối (?:trả lời|cung cấp)
+\bmenolak (?:untuk )?(?:menjawab|memberikan)|cevap vermeyi reddediyorum
 """)
 _OTHER_SCRIPTS = _any_of(r"""
 не (?:могу|можем|в состоянии).{0,24}(?:помочь|ответить|предоставить|выполнить|обсуждать)|я не знаю
@@ -107,6 +115,10 @@ ai (?:언어 모델|모델|어시스턴트).{0,40}(?:없|못)
 (?:お手伝い|お答え|回答|提供|対応|お応え|支援)(?:は|を|する(?:こと|の)?[はが]?|が)?(?:でき|いたしかね|致しかね|し?かね)
 (?:도와|도움|답변|제공|대답).{0,8}(?:수 없|어렵|못)
 ไม่สามารถ.{0,16}(?:ช่วย|ตอบ|ให้)
+не имею права.{0,24}отве|отказываюсь (?:отвечать|обсуждать)|меня нет (?:такой |этой )?информации
+无可奉告|無可奉告|我(?:拒绝|拒絕)(?:回答|提供)|(?:抱歉|对不起|對不起).{0,6}做不到|超出了?我的(?:能力|知识)
+回答を(?:差し)?控え|お答えすることはできません|답할 수 없|말씀드릴 수 없|ปฏิเสธที่จะตอบ
+لا يمكنني.{0,12}الرد|أرفض (?:الإجابة|الرد)|מסרבת? (?:לענות|לעזור)|(?:जवाब|उत्तर) देने से (?:इनकार|इंकार)
 """)
 REFUSALS = (_ENGLISH, _LATIN, _OTHER_SCRIPTS)
 """Found in the first sentences of a refusal; the last one only in a text that is not ASCII."""

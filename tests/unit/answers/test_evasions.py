@@ -193,6 +193,13 @@ def test_a_text_that_answers_first_is_no_refusal() -> None:
     assert not evades("It is Olympus Mons. " * 12 + "I can't help with that.")
 
 
+def test_a_text_that_announces_its_answer_is_no_refusal() -> None:
+    assert not evades("Without a telescope we cannot see it well. The answer is Olympus Mons.")
+    assert not evades("I cannot provide an answer to the second question. The answer to the first is Olympus Mons.")
+    assert not evades("I cannot provide a picture, but the tallest mountain is Olympus Mons.")
+    assert evades("I cannot answer this question. The answer is")
+
+
 def test_an_error_that_was_asked_about_is_an_answer() -> None:
     assert not evades("404 Not Found", Evasions(["What does the web server say with status 404?"]))
 
