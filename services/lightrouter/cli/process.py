@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import signal
 import sys
 import tempfile
@@ -136,7 +137,9 @@ class Service:
             if self._stopping.is_set():
                 return
             if not self._address.done():
-                words = f": {self._last_words}" if self._last_words else ""
+                # The sentence begins with this command's name, and names the service.
+                last = re.sub(r"^lightrouter serve \w+: ", "", self._last_words)
+                words = f": {last}" if last else ""
                 self._address.set_exception(
                     ServiceDiedError(f"{self.name} {_ended(status)} before it was ready{words}")
                 )
