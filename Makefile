@@ -32,7 +32,7 @@ demo: setup ## Start the suite on a real small model, ask two prompts, show stag
 
 .PHONY: test
 test: setup ## Run the whole test suite, in two processes: tests wait for events, not for time.
-	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 .PHONY: verify
 verify: setup lint types imports protos-check lock-check package chart-check reference-check ## Run every check that is not a test.

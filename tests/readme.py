@@ -22,6 +22,10 @@ PROGRAMS = frozenset(
 )  # fmt: skip
 
 
+# What a sentence calls a command of lightrouter by its name alone.
+_SHORT = re.compile(r"(?:pool|lab) [a-z-]+|(?:ask|quote|record|serve|up) -")
+
+
 class Command(NamedTuple):
     """A command of a document.
 
@@ -78,6 +82,8 @@ def commands(document: Path) -> Iterator[Command]:
             yield Command(name, shlex.join(words), whole=True)
     for span in re.findall(r"`([^`]+)`", prose(document)):
         command = " ".join(span.split())
+        if _SHORT.match(command):
+            command = f"lightrouter {command}"
         if command.partition(" ")[0] in PROGRAMS and " " in command:
             yield Command(name, command, whole=False)
 
@@ -99,4 +105,6 @@ def _fenced(text: str, language: str) -> list[str]:
 
 
 def _joined(block: str) -> list[str]:
-    return block.replace("\\\n", " ").splitlines()
+    # A text that is given to a command in the block is no command.
+    commands = re.sub(r"(<<'(\w+)')\n.*?^\2$", r"\1", block, flags=re.MULTILINE | re.DOTALL)
+    return [line for line in commands.replace("\\\n", " ").splitlines() if not line.startswith("#")]

@@ -16,7 +16,7 @@ import pytest
 
 from tests.cluster.release import NAME, Namespace, candidate, small, until
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.load]
 
 SCALED = ("router", "adapter-a")
 LEAST, MOST = 1, 3

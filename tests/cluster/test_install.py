@@ -45,6 +45,7 @@ def test_an_installed_release_answers_and_leaves_nothing_behind(
         until(lambda: everything(given) == before, "nothing is left")
 
 
+@pytest.mark.alone
 def test_the_definition_is_upgraded_as_the_readme_says(suite: Namespace, tmp_path: Path) -> None:
     said = re.search(r"^kubectl (apply .*) helm/lightrouter/crds$", (CHART / "README.md").read_text(), re.MULTILINE)
     assert said

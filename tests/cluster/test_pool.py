@@ -164,6 +164,7 @@ def test_a_rotated_key_is_used_by_the_next_call(
         assert given.pods("adapter").keys() == pods.keys()
 
 
+@pytest.mark.alone
 def test_routes_go_on_while_the_api_server_hangs(suite: Namespace) -> None:
     stop, start = os.environ.get("API_SERVER_STOP"), os.environ.get("API_SERVER_START")
     if not (stop and start):

@@ -14,7 +14,7 @@ import pytest
 
 from tests.cluster.release import NAME, Namespace, candidate, small, until
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.load]
 
 RATE = float(os.environ.get("LOAD_RATE", "10"))
 PACE = ("--least=0.5", "--most=2")

@@ -11,7 +11,7 @@ import pytest
 from tests.cluster.release import NAME, Namespace, candidate, small
 from tests.cluster.test_rollout import PACE, QUICK, RATE, assert_all_right, settled
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.load]
 
 VALUES: dict[str, Any] = small(candidate("a", prior=0.7), candidate("b", prior=0.5), workload=QUICK)
 SERVICES = {f"{NAME}-{name}" for name in ("router", "selector", "aggregator", "adapter-a", "adapter-b")}

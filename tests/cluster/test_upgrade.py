@@ -13,7 +13,7 @@ from tests.cluster.release import CHART, NAME, Namespace, candidate, small
 from tests.cluster.test_rollout import PACE, QUICK, RATE, assert_all_right, settled
 from tools.chart_helm import ROOT
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.load]
 
 OLDER = ROOT / "tests" / "chart" / "older" / "lightrouter-0.1.0.tgz"
 DEFINITION = "candidates.lightrouter.dev"

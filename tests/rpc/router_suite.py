@@ -117,16 +117,18 @@ class RouterSuite:
         self,
         *,
         entries: Sequence[dict[str, object]] = ({"name": "a"}, {"name": "b"}, {"name": "c"}),
+        pool: Mapping[str, object] | None = None,
         down: Sequence[str] = (),
         reader: MetricReader | None = None,
         **settings: object,
     ) -> None:
         """Gives the router these pool entries; `down` are neighbours that do not run: names, selector, aggregator.
 
-        The router's metrics are collected by `reader`.
+        `pool` has further keys of the pool file. The router's metrics are collected by `reader`.
         """
         self._reader = reader
         self._entries = [dict(entry) for entry in entries]
+        self._keys = pool or {}
         self._down = down
         self._settings = settings
         self._stack = AsyncExitStack()
@@ -164,7 +166,7 @@ class RouterSuite:
     def write_pool(self) -> None:
         """Writes the pool file with the entries as they are now."""
         whole = [{"base_url": "http://unused/v1", "model": "m"} | entry for entry in self._entries]
-        self.pool_file.write_text(yaml.safe_dump({"candidates": whole}), encoding="utf-8")
+        self.pool_file.write_text(yaml.safe_dump({"candidates": whole, **self._keys}), encoding="utf-8")
 
     async def change_entry(self, name: str, **changed: object) -> None:
         """Changes an entry and makes the router look at the file at once."""

@@ -11,12 +11,19 @@ import pytest
 from lightrouter.v1.policy_pb2 import AnswerPattern, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import SELECTION_REASON_AGREEMENT, Answer
 from tests.suite.rig import Suite, entry, prompt, running
+from tests.unit.answers.test_evasions_of_languages import ANSWERS, OPENINGS, REFUSALS
+from tests.unit.answers.test_wordings import APART, SAME
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Exchange, Upstream
 
 QUESTION = "How long is the way from the old harbour to the station?"
 LONG = "To see how long it is we first have to look at where the harbour is, and only then at where the station lies."
 REFUSAL = "I'm sorry, but I can't help with that request."
+
+
+RIGHT = "The way is 4 km long."
+# The unit tests have all of these; a route has them by samples, from each part of a list.
+SAMPLED = 8
 
 
 class Scripted:
@@ -86,6 +93,27 @@ async def test_opposites_do_not_agree_and_equals_do(folder: Path) -> None:
             assert answer.selection.reason == SELECTION_REASON_AGREEMENT, texts
 
 
+async def test_texts_of_many_languages_agree_only_where_they_say_the_same(folder: Path) -> None:
+    async with scripted(folder, 3) as (suite, models):
+        for one, other in APART[::SAMPLED]:
+            answer = await answered(suite, models, (one, one, other), Policy())
+            assert answer.selection.reason != SELECTION_REASON_AGREEMENT, (one, other)
+        for one, other in SAME[::SAMPLED]:
+            answer = await answered(suite, models, (one, one, other), Policy())
+            assert answer.selection.reason == SELECTION_REASON_AGREEMENT, (one, other)
+
+
+async def test_what_answers_nothing_never_wins_in_any_language(folder: Path) -> None:
+    async with scripted(folder, 5) as (suite, models):
+        for evading in (*REFUSALS[::SAMPLED], *OPENINGS[::SAMPLED]):
+            answer = await answered(suite, models, (evading,) * 3 + (RIGHT,) * 2, Policy())
+            assert answer.selection.reason != SELECTION_REASON_AGREEMENT, evading
+            assert answer.text == RIGHT, evading
+        for text in ANSWERS[::SAMPLED]:
+            answer = await answered(suite, models, (text,) * 3 + (RIGHT,) * 2, Policy())
+            assert answer.text == text
+
+
 async def test_announced_answers_in_other_notations_agree(folder: Path) -> None:
     texts = ("So $x$ is \\boxed{\\frac{1}{2}}.", "We get 3 and 4, thus: the answer is 50%.", "#### 0.5")
     policy = Policy(answer_pattern=AnswerPattern(number=True))
@@ -105,11 +133,10 @@ async def test_announced_answers_in_other_notations_agree(folder: Path) -> None:
     ],
 )
 async def test_three_that_evade_do_not_beat_two_that_answer(folder: Path, evading: str) -> None:
-    right = "The way is 4 km long."
     async with scripted(folder, 5) as (suite, models):
-        answer = await answered(suite, models, (evading,) * 3 + (right,) * 2, Policy())
+        answer = await answered(suite, models, (evading,) * 3 + (RIGHT,) * 2, Policy())
     assert answer.selection.reason != SELECTION_REASON_AGREEMENT
-    assert answer.text == right
+    assert answer.text == RIGHT
 
 
 async def test_openings_that_were_cut_off_do_not_agree(folder: Path) -> None:

@@ -76,7 +76,7 @@ def test_the_files_that_a_command_names_are_there(command: Command) -> None:
             assert (ROOT / word).exists()
 
 
-@pytest.mark.parametrize("document", [README, *DOCS.rglob("*.md")], ids=lambda path: path.stem)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_line_of_a_shell_block_is_a_command(document: Path) -> None:
     assert {line.split()[0] for line in lines(document)} <= PROGRAMS
 

@@ -266,6 +266,7 @@ EXAMPLES = [
         )
     ),
     Example(ShortlistRequest, "worth_nanousd: -1", "worth_nanousd", "int64.gte"),
+    Example(ShortlistRequest, "most_answers: -1", "most_answers", "int32.gte"),
     Example(SelectRequest, "worth_nanousd: -1", "worth_nanousd", "int64.gte"),
     Example(SelectRequest, items(257, 'unasked { candidate: "{}" }'), "unasked", "repeated.max_items"),
     *(

@@ -13,7 +13,7 @@ import pytest
 from tools import chart_helm
 
 # Programs of the machine that `.ci/run` calls.
-USUAL = ("bash", "cat", "dirname", "mkdir", "mktemp", "nice", "realpath")
+USUAL = ("bash", "cat", "dirname", "mkdir", "mktemp", "nice", "realpath", "tail", "timeout")
 
 
 @pytest.fixture
@@ -66,7 +66,19 @@ def test_a_kubectl_on_the_path_is_taken(on_path: Callable[[str, str], Path], fet
     assert chart_helm.kubectl() == own
 
 
-@pytest.mark.parametrize("fails", ["", "make verify", "make test", "pytest tests/image tests/cluster", "kind create"])
+LOAD = "kind load image-archive --name"
+CI_PARTS = {
+    "make verify": "",
+    "make test": "",
+    "pytest tests/cluster -m alone": "",
+    "pytest tests/cluster -m load": "lightrouter:test",
+    "pytest tests/cluster -m not alone and not load": "lightrouter:test",
+    "pytest tests/image": "lightrouter:test",
+}
+"""The parts, with the image that they find in the cluster; the first one on the cluster builds it and loads it."""
+
+
+@pytest.mark.parametrize("fails", ["", *CI_PARTS, "kind create cluster --name lightrouter-ci --wait 180s"])
 def test_ci_runs_on_kind_alone_and_fails_with_its_parts(
     tmp_path: Path, on_path: Callable[[str, str], Path], fails: str
 ) -> None:
@@ -76,23 +88,26 @@ def test_ci_runs_on_kind_alone_and_fails_with_its_parts(
     for name in ("make", "pytest", "kind"):
         on_path(
             name,
-            f'echo "{name} $*" >>{called}\ncase "{name} $*" in "{fails or "nothing"}"*) exit 3 ;; esac\n'
-            f'[ {name} != pytest ] || {{ [ -f "$KUBECONFIG" ] && echo "$IMAGE_LOAD" >>{called}; }}',
+            f'echo "{name} $*:${{CLUSTER_IMAGE-}}" >>{called}\n'
+            f'[ {name} = kind ] || echo "{name} $* says this"\n'
+            f'[ "{name} $*" != "{fails}" ] || exit 3\n'
+            f'[ {name} != pytest ] || {{ [ -f "$KUBECONFIG" ] && [ "${{IMAGE_LOAD% *}}" = "{LOAD}" ]; }}',
         )
     script = tmp_path / "house" / ".ci" / "run"
     script.parent.mkdir(parents=True)
     shutil.copy(chart_helm.ROOT / ".ci" / "run", script)
     environment = {"PATH": str(tmp_path / "bin"), "CLUSTER": str(tmp_path / "none"), "TMPDIR": str(tmp_path)}
     ended = subprocess.run(["bash", str(script)], env=environment, capture_output=True, text=True, check=False)
-    assert ended.returncode == (3 if fails else 0), ended.stderr
     calls = called.read_text().splitlines()
-    assert calls[0] == "make verify"
-    if fails == "make verify":
-        assert calls == ["make verify"]
-    elif fails == "kind create":
-        # The tests that run beside it may be called later.
-        assert "kind delete cluster --name lightrouter-ci" in calls
-    else:
-        assert {"make test", "pytest tests/image tests/cluster"} <= set(calls)
-        assert calls[-1] == "kind delete cluster --name lightrouter-ci"
-        assert ("kind load image-archive --name lightrouter-ci" in calls) is (not fails.startswith("pytest"))
+    assert calls[0] == "make setup:"
+    if fails.startswith("kind"):
+        # What was begun beside it is stopped, before or after it is called.
+        assert ended.returncode == 3
+        assert "kind delete cluster --name lightrouter-ci:" in calls
+        return
+    assert ended.returncode == (1 if fails else 0), ended.stdout + ended.stderr
+    assert calls[-1].startswith("kind delete cluster --name lightrouter-ci:")
+    parts = {name: image for name, image in CI_PARTS.items() if not (fails.endswith("alone") and image)}
+    assert {f"{name}:{image}" for name, image in parts.items()} == {call for call in calls[1:] if "kind" not in call}
+    if fails:
+        assert ended.stdout.endswith(f"\n{fails} says this\n")

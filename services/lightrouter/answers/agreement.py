@@ -214,7 +214,8 @@ def _similarity(left: _Answer, right: _Answer) -> float:
         result += _PAIRS_WEIGHT * (_overlap(pairs, other_pairs) - result)
     if contradict(first, second):
         return result * _CONTRADICTION
-    if (result >= _NEARLY or length <= _FEW_WORDS) and same(left.wording, right.wording):
+    short = max(len(left.text.words), len(right.text.words)) <= _FEW_WORDS
+    if (short or result >= _NEARLY) and same(left.wording, right.wording):
         return 1.0
     return min(result, _MOST_ALIKE)
 

@@ -81,7 +81,7 @@ _CORRECTED: Final = (
 )
 _ANNOUNCED: Final = re.compile(
     # The verb follows what it says, or there is none.
-    rf"(?<![^\W\d_])(?:{_FOLLOWED})(?=\s*(?:[-+$]?\d|[(\[\"']?[A-Z](?!\w)))"
+    rf"(?<![^\W\d_])(?:{_FOLLOWED})(?:\s+\u0935\u093f\u0915\u0932\u094d\u092a)?(?=\s*(?:[-+$]?\d|[(\[\"']?[A-Z](?!\w)))"
     rf"|(?<![^\W\d_])(?:{_WORDS})(?![^\W\d_])(?:[^\n:=.;?!\uff1a\uff1d\u3002]{{0,60}}?)"
     rf"(?:(?<![^\W\d_])(?:{_LEADS})(?![^\W\d_])\s*:?|{_SIGNS})"
     # "Option B", "choice (c)", "\u0909\u0924\u094d\u0924\u0930 B": the letter itself follows.

@@ -23,14 +23,20 @@ _NUMBER_WORD: Final = "|".join({**_SMALL, **_LARGE, "hundred": 100})
 _SHARE_WORD: Final = rf"(?:{'|'.join(_SHARES)})s?"
 _LEAD: Final = re.compile(r"\W*(?:(?:about|exactly|approximately|simply|just|roughly|around)\s+)?", re.IGNORECASE)
 _MINUS: Final = re.compile(r"(?:minus|negative)\s+", re.IGNORECASE)
-_WORDS: Final = re.compile(rf"(?:{_NUMBER_WORD})(?:(?:\s+and)?[\s-]+(?!an?\b)(?:{_NUMBER_WORD})\b)*\b", re.IGNORECASE)
+_WORDS: Final = re.compile(
+    rf"(?:{_NUMBER_WORD})(?:(?:,?\s+and|,)?[\s-]+(?!an?\b)(?:{_NUMBER_WORD})\b)*\b", re.IGNORECASE
+)
 _SHARE: Final = re.compile(rf"[\s-]({_SHARE_WORD})\b", re.IGNORECASE)
 _HALF: Final = re.compile(r"half\b(?:\s+(?:of\s+)?(?=an?\s))?", re.IGNORECASE)
 _AND_SHARE: Final = re.compile(rf"\s+and\s+(an?|{_NUMBER_WORD})[\s-]({_SHARE_WORD})\b", re.IGNORECASE)
+_SCALE: Final = re.compile(rf"\s+({'|'.join(_LARGE)})\b", re.IGNORECASE)
 _POINT: Final = re.compile(rf"\s+point((?:[\s-](?:oh|{'|'.join(_ONES)})\b){{1,12}})", re.IGNORECASE)
 _PERCENT: Final = re.compile(r"\s+per\s?cent\b", re.IGNORECASE)
 # These behind a number change its meaning: two or three, two to one, five times six, one that nobody knows.
-_OTHERS: Final = rf"(?:or|and|to|by|that|which|who|thing|more|less|times|plus|minus|{_NUMBER_WORD}|{_SHARE_WORD})\b"
+_OTHERS: Final = (
+    r"(?:or|and|to|by|that|which|who|thing|more|less|times|plus|minus|out"
+    rf"|in\s+(?:{_NUMBER_WORD})|{_NUMBER_WORD}|{_SHARE_WORD})\b"
+)
 _JOINED: Final = re.compile(
     rf"\W*(?:{_OTHERS}|[-+*/=\u00d7])|[^.\n]*(?::|\b(?:or|to)\s+(?:{_NUMBER_WORD})\b)", re.IGNORECASE
 )
@@ -91,15 +97,21 @@ def _read(text: str, at: int) -> tuple[Fraction, int] | None:
         return value / _share(share[1]), share.end()
     if share := _AND_SHARE.match(text, end):
         above = _whole(share[1])
-        return (value + above / _share(share[2]), share.end()) if above else None
+        return _scaled(text, value + above / _share(share[2]), share.end()) if above else None
     return None if _BARE_ARTICLE.fullmatch(found[0]) else (value, end)
+
+
+def _scaled(text: str, value: Fraction, end: int) -> tuple[Fraction, int]:
+    """Returns a value times the word behind it: two and a half million."""
+    scale = _SCALE.match(text, end)
+    return (value * _LARGE[scale[1].lower()], scale.end()) if scale else (value, end)
 
 
 def _whole(words: str) -> Fraction | None:
     """Returns the value of the words of a whole number; None if their order makes none, like five twenty."""
     total = part = 0
     last, scale = "", 0
-    for word in re.split(r"[\s-]+", words.lower()):
+    for word in re.split(r"[\s,-]+", words.lower()):
         if word == "and":
             continue
         if word in _SMALL:

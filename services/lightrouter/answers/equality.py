@@ -41,7 +41,7 @@ _BEHIND: Final = " \t\"'`.,;:!?\u2026" + "".join(mark for mark, form in PUNCTUAT
 _MARKED: Final = re.compile(r"(?:(?<!\w)[a-z]|\d|\))(?:!+|'+|\"+)$|\.\d+(?:\.{3}|\u2026)$")
 _EQUAL_SIGNS: Final = (
     *(("<=>", "\u21d4"), ("<=", "\u2264"), (">=", "\u2265"), ("!=", "\u2260"), ("=>", "\u21d2"), ("+/-", "\u00b1")),
-    *(("<->", "\u2194"), ("->", "\u2192"), ("**", "^")),
+    *(("<->", "\u2194"), ("->", "\u2192"), ("**", "^"), ("\u2026", "...")),
 )
 _PRODUCT: Final = re.compile(r"(?<!\*)\*(?!\*)")
 _PAIRS: Final = re.compile(
@@ -50,8 +50,8 @@ _PAIRS: Final = re.compile(
 )
 _LETTER: Final = re.compile(r"(\*{0,3})[(\[]?([A-Za-z])[)\]]?[.:]?\1\.?")
 # A block of code, and the start of a heading or of an item.
-_BLOCK: Final = re.compile(r"\s*(```|~~~)[^\n`]*\n(.*?)\n?\s*\1\s*", re.DOTALL)
-_HEADING: Final = re.compile(r"\s*(?:#{1,6}|\u2022)\s+")
+_FENCES: Final = ("```", "~~~")
+_HEADING: Final = re.compile(r"\A\s*(?:#{1,6}|\u2022)\s+")
 # An index: x_{1}, x\u2081, and the number of atoms, H_2O.
 _INDEX: Final = re.compile(r"_\s*\{\s*(\w+)\s*\}(?!\w)")
 _LOWERED: Final = re.compile("[\u2080-\u2089]+")
@@ -125,8 +125,10 @@ def _simpler(text: str) -> str:
 
 
 def _unfenced(text: str) -> str:
-    block = _BLOCK.fullmatch(text)
-    return block[2] if block else text
+    first, line_end, rest = text.strip().partition("\n")
+    fence = first[:3]
+    fenced = line_end and fence in _FENCES and fence[0] not in first[3:] and rest.endswith(fence)
+    return rest.removesuffix(fence) if fenced else text
 
 
 def _json(text: str) -> str | None:
@@ -150,7 +152,7 @@ def _currency(text: str) -> str:
 
 def _bare(answer: str) -> str:
     spelt = _LOWERED.sub(lambda found: f"_{unicodedata.normalize('NFKC', found[0])}", answer)
-    spelt = _POWER.sub("**", _INDEX.sub(r"_\1", _HEADING.sub("", plain(spelt), count=1)))
+    spelt = _POWER.sub("**", _INDEX.sub(r"_\1", _HEADING.sub("", plain(spelt))))
     text = " ".join(unmarked(spelt).split())
     quoted = text.startswith(("'", '"', "`"))
     if boxed := _BOXED.fullmatch(text.strip("$. ")):

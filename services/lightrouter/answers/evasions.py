@@ -69,6 +69,7 @@ _KNOWN = 0.95
 # A text as long may be one sentence that has not come to its answer.
 _MOST_ANNOUNCING = 120
 _MARKUP = str.maketrans("", "", "*_`#")
+_EMPTY_BLOCK = re.compile(r"```\w*\s*[\[{(\"]*")
 _BEFORE = " \u00a1\u00bf\"'>"
 _SENTENCE_ENDS = ".!?\u3002\uff01\uff1f"
 # Bytes for each pattern's automaton, four times RE2's default: a pattern that needs more is searched for more slowly.
@@ -136,7 +137,8 @@ def _refusal(head: str, *, listed: bool) -> re.Match[str] | None:
 def _opens(text: str) -> bool:
     """Returns whether a text has begun and said nothing yet, or ends where its answer should begin."""
     bare = text.translate(_MARKUP).lstrip(_BEFORE)
-    if _OPENING.search(bare):
+    # A heading ends like a colon.
+    if _OPENING.search(f"{bare}:" if text[:1] == "#" else bare) or _EMPTY_BLOCK.fullmatch(text):
         return True
     # What ends a sentence announces nothing.
     if len(text) > _MOST_ANNOUNCING or text[-1:] in _SENTENCE_ENDS:

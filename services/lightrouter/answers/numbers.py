@@ -62,7 +62,7 @@ _MOST_BEFORE: Final = 16
 _NUMBER: Final = re.compile(
     rf"(?P<number>{_UNSIGNED})"
     r"(?:(?P<e>e[-+]?\d{1,3}(?![\w.]))"
-    r"|\s{0,2}(?:\u00d7|\*|times(?=\s10\^)|x(?=\s{0,2}10\s?(?:\^|\*\*)))\s{0,2}10\s?(?:\^|\*\*)\s?[{(]?\s?(?P<ten>[-+]?\d{1,3})\s?[)}]?"
+    r"|\s{0,2}(?:\u00d7|\*|[\u2022\u2219](?=\s{0,2}10)|times(?=\s10\^)|x(?=\s{0,2}10\s?(?:\^|\*\*)))\s{0,2}10\s?(?:\^|\*\*)\s?[{(]?\s?(?P<ten>[-+]?\d{1,3})\s?[)}]?"
     r"|\s?(?:\^|\*\*)\s?[{(]?\s?(?P<power>[-+]?\d{1,3})\s?[)}]?(?!\w)"
     r"|(?P<mixed>\s{1,2}\d{1,9}/\d{1,9}(?![/\d]))|\s?/\s?(?P<below>-?\d{1,18})(?![\d/.,]*\d)"
     r"|\s?(?:\u5206\u4e4b|\u5206\u306e|\ubd84\uc758)\s?(?P<above>\d{1,18}))?"
@@ -111,6 +111,8 @@ _MOST_DENIAL: Final = 48
 _MOST_DENIED: Final = 4
 _VARIABLE: Final = re.compile(r"(?:^|[\s\d])[a-z]$")
 _AND_VARIABLE: Final = re.compile(r"\d\W*(?:[,;&]|\b(?:and|or|und|oder|et|ou|y|o)\b)\s*[a-z]\s*$", re.IGNORECASE)
+_RAISED: Final = re.compile(r"<sup>\s?([-+\u2212]?\d{1,4})\s?</sup>")
+_LOWERED: Final = re.compile(r"<sub>[^<>]{1,16}</sub>")
 _EQUATION: Final = re.compile(r"(?<=\s)\([^()=]{1,80}=[^()]{1,80}\)")
 _DENIED: Final = re.compile(
     r"(?:\b(?:not|never|nicht|pas|niet|inte|ikke|nie|\u043d\u0435|no\ses|non\s\u00e8|n\u00e3o\s\u00e9)|n't|(?:n't|\bnot)\s(?:think|believe|say)\b[^.!?\n\d]{0,24}|\u4e0d\u662f|\u5e76\u975e|\u4e26\u975e)"
@@ -171,7 +173,7 @@ def answer_number(text: str) -> Number | None:
     An announced number ("#### 18", `\boxed{42}`, "The answer is 42") takes precedence over the last one in the text. In
     an announced equation the part after the last = counts. Only the last 8,192 characters are read.
     """
-    head, text = text[:_MOST_SPAN].lstrip(), unretracted(unmarked(plain(text[-_MOST_CHARACTERS:])))
+    head, text = text[:_MOST_SPAN].lstrip(), unretracted(unmarked(plain(_untagged(text[-_MOST_CHARACTERS:]))))
     for said in announcements(text):
         stated = without_tex(said)
         if found := _spelt(stated):
@@ -193,7 +195,7 @@ def _spelt(text: str, *, alone: bool = False) -> Number | None:
 
 def _stated(text: str) -> Number | None:
     """Returns the number that an announcement states; None if it states several, or a date, a ratio and the like."""
-    text = without_formula(_aside(text))
+    text = _aside(text)
     before, equals, said = text.rpartition("=")
     found = numbers(said)
     if equals and len(found) != 1 and (alone := number_of(before)):
@@ -202,8 +204,15 @@ def _stated(text: str) -> Number | None:
     if equals and _AND_VARIABLE.search(before):
         return None
     said, found = (said, found) if found else (text, numbers(text))
+    if (rest := without_formula(said)) != said:
+        said, found = rest, numbers(rest)
     several = are_several(said, [each.span for each in found]) and len({each.value for each in found}) > 1
     return found[0] if found and not several else None
+
+
+def _untagged(text: str) -> str:
+    """Returns the text with HTML's raised numbers behind a ^, and without its indices."""
+    return _LOWERED.sub("", _RAISED.sub(r"^\1", text)) if "<su" in text else text
 
 
 def _aside(text: str) -> str:

@@ -12,7 +12,7 @@ _SPELLINGS: Final = {
     # Hyphens, the en dash and the minus sign stand before numbers alike; the em dash only stands between words.
     **dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\u207b\ufe63\uff0d"), "-"),
     **dict.fromkeys(map(ord, "\u2018\u2019\u02bc\u2032\uff07\u2039\u203a\u201a\u201b"), "'"),
-    **dict.fromkeys(map(ord, "\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d\u300e\u300f\uff02"), '"'),
+    **dict.fromkeys(map(ord, "\u201c\u201d\u201e\u2033\u00ab\u00bb\u300c\u300d\u300e\u300f\uff02"), '"'),
     **dict.fromkeys(map(ord, "\u00b7\u22c5\u2715\u2a2f"), "\u00d7"),
     **dict.fromkeys(map(ord, "\u2044\u2215"), "/"),
     **dict.fromkeys(map(ord, "\u2a7d\u2266"), "\u2264"),
@@ -32,7 +32,7 @@ _RAISED: Final = str.maketrans(
 _CLOTHED: Final = re.compile("[\u2103\u2109\u2160-\u217f\u2460-\u24ff\uff01-\uff9f\uffe0-\uffe6\U0001d400-\U0001d7ff]")
 _TEX_FRACTION: Final = re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]{1,64})\}|(\w))\s*(?:\{([^{}]{1,64})\}|(\w))")
 _TEX_WRAPPER: Final = re.compile(
-    r"\\(?:text(?:bf|it|rm|tt|sf|sc)?|math(?:bf|rm|it|sf|tt|cal|bb)|boldsymbol|bm|mbox|emph|operatorname)\s*\{([^{}]*)\}"
+    r"\\(?:text(?:bf|it|rm|tt|sf|sc)?|math(?:bf|rm|it|sf|tt|cal|bb)|boldsymbol|bm|mbox|emph|underline|operatorname)\s*\{([^{}]*)\}"
 )
 # A dollar sign is TeX's unless letters stand around the amount: A$5, $5M.
 _TEX_NOTHING: Final = re.compile(
@@ -40,7 +40,8 @@ _TEX_NOTHING: Final = re.compile(
 )
 # Not after a backslash: two of them end a row.
 _TEX_SPACE: Final = re.compile(r"(?<!\\)\\(?:[,;: ]|quad\b|qquad\b|enspace\b|thinspace\b)|~")
-_TEX_COMMA: Final = re.compile(r"\{([,.])\}")
+_TEX_COMMA: Final = re.compile(r"(?:\\text)?\{([,.])\}")
+_TEX_NARROW: Final = re.compile(r"\\!(?:(?<=,\\!)\s(?=\d{3}))?")
 _TEX_TIMES: Final = re.compile(r"\\(?:times|cdot|ast)(?![A-Za-z])\s*")
 _TEX_RAISED: Final = re.compile(r"\^\s*\{\s*([^{}\s]|-?\d+|\d+[-+])\s*\}")
 _TEX_DEGREE: Final = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])")
@@ -52,7 +53,9 @@ _TEX_SYMBOLS: Final = {
     "Rightarrow": "\u21d2", "implies": "\u21d2", "Leftrightarrow": "\u21d4", "iff": "\u21d4", "approx": "\u2248",
     "cup": "\u222a", "cap": "\u2229", "in": "\u2208", "notin": "\u2209", "subset": "\u2282", "supset": "\u2283",
     "subseteq": "\u2286", "supseteq": "\u2287", "emptyset": "\u2205", "varnothing": "\u2205", "forall": "\u2200",
-    "exists": "\u2203", "land": "\u2227", "wedge": "\u2227", "lor": "\u2228", "vee": "\u2228", "neg": "\u00ac",
+    "exists": "\u2203", "langle": "\u27e8", "rangle": "\u27e9", "equiv": "\u2261", "angle": "\u2220", "sim": "~",
+    "perp": "\u22a5", "parallel": "\u2225", "propto": "\u221d", "mapsto": "\u21a6", "partial": "\u2202",
+    "land": "\u2227", "wedge": "\u2227", "lor": "\u2228", "vee": "\u2228", "neg": "\u00ac",
     "lnot": "\u00ac", "ldots": "...", "dots": "...", "cdots": "...",
     "alpha": "\u03b1", "beta": "\u03b2", "gamma": "\u03b3", "delta": "\u03b4", "epsilon": "\u03b5",
     "theta": "\u03b8", "lambda": "\u03bb", "mu": "\u03bc", "rho": "\u03c1", "sigma": "\u03c3",
@@ -86,9 +89,9 @@ class _Spelling(dict[int, str]):
             # A space keeps 2 and a half apart.
             spelt = " " + unicodedata.normalize("NFKC", character).replace("\u2044", "/")
         elif unicodedata.decomposition(character).startswith(("<font>", "<square>")):
-            # Letters of formulas and in boxes; signs such as a square metre are several characters.
-            clothed = unicodedata.normalize("NFKC", character)
-            spelt = clothed if len(clothed) == 1 else character
+            # Letters of formulas and in boxes, and units in one sign; of a square metre the raised 2 is kept.
+            codes = unicodedata.decomposition(character).split()[1:]
+            spelt = unraised("".join(chr(int(code, 16)) for code in codes))
         elif "NEGATIVE " in (name := unicodedata.name(character, "")) and " LATIN CAPITAL LETTER " in name:
             spelt = name[-1]
         else:
@@ -124,7 +127,7 @@ def without_tex(text: str) -> str:
     if "\\" not in text and "$" not in text and "{" not in text:
         return text
     # A space of negative width, as in 1,\!234.
-    text = _TEX_COMMA.sub(r"\1", text.replace("\\!", ""))
+    text = _TEX_COMMA.sub(r"\1", _TEX_NARROW.sub("", text))
     text = _TEX_SPACE.sub(" ", text)
     text = _TEX_TIMES.sub("\u00d7 ", text)
     text = _TEX_DEGREE.sub("\u00b0", text)
@@ -144,7 +147,7 @@ def _symbol(found: re.Match[str]) -> str:
     if symbol != found[1]:
         return found[0] if symbol is None else symbol
     # A function is a word, before and behind which a space counts.
-    parted = found.string[: found.start()][-1:].isalnum()
+    parted = found.string[max(0, found.start() - 1) : found.start()].isalnum()
     return f"{' ' if parted else ''}{symbol}{found[2]}"
 
 

@@ -12,6 +12,8 @@ import unicodedata
 from itertools import pairwise
 from typing import Final
 
+from lightrouter.runtime.text import normalized
+
 # Scripts without spaces between words: those of line breaking class SA (Unicode Standard Annex 14), Balinese, Javanese,
 # Yi, Han and Kana.
 # Hangul has spaces, but particles are attached to words, so that equal words differ.
@@ -76,9 +78,10 @@ def shadow(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Returns the words of a text in their order; for a run without spaces, each pair of neighbouring letters."""
+    """Returns the words of a text in their order, composed; for a run without spaces, each two neighbouring letters."""
     if text.isascii():
         return _ASCII_WORD.findall(text)
+    text = normalized("NFC", text)
     seen = shadow(text)
     found: list[str] = []
     for match in _ANY_WORD.finditer(seen):

@@ -15,9 +15,14 @@ def settled_answer(text: str, pattern: AnswerPattern | None, *, complete: bool) 
     In a text that was cut off, an answer counts only if a word follows it: "The answer is 4" may go on as 42.
     """
     found = extract(text, pattern)
-    if found is None or complete:
+    if found is None or pattern is None or complete:
         return found
-    return found if extract(_without_last_word(text), pattern) == found else None
+    certain = _without_last_word(text)
+    if extract(certain, pattern) != found:
+        return None
+    # 5 m may go on as 5 million, if the number is the last that stands before.
+    unfinished = text[-1:].isalpha() and pattern.WhichOneof("pattern") == "number"
+    return None if unfinished and extract(f"{certain.rstrip()} million", pattern) != found else found
 
 
 def _without_last_word(text: str) -> str:

@@ -43,6 +43,8 @@ _GAP: Final = re.compile(rf"(?<={_HAN_OR_KANA}) (?=[A-Za-z\d])|(?<=[A-Za-z\d]) (
 _QUOTED: Final = re.compile(r"""(["'])([^"'\n]+)\1""")
 # Not in code and formulas, where a capital is another name.
 _SENTENCE_BEGIN: Final = re.compile(r"(?:^[^\w\n\\`$]*+|[.!?:]['\")\]]?\s++['\"(\[]?)(\w+)", re.MULTILINE)
+# Greek capitals that stand for something in formulas, and are no words.
+_SIGNS: Final = "\u0393\u0394\u0398\u039b\u039e\u03a0\u03a3\u03a6\u03a8\u03a9"
 # Not after a digit or a single letter: 5! and n! are factorials.
 _EXCLAMATION: Final = re.compile(r"(?<=[^\W\d_]{2})!(?=\s|\Z)")
 _GROUPED: Final = re.compile(r"(?<![\w.,(\[])\d{1,3}(?:,\d{3})+(?![\d,])")
@@ -159,8 +161,9 @@ def _spelt(match: re.Match[str]) -> str:
 
 def _lower_first(match: re.Match[str]) -> str:
     word = match[1]
-    # MW is not mW.
-    return match[0].removesuffix(word) + word.lower() if word[1:].islower() or len(word) == 1 else match[0]
+    # MW is not mW, and a capital sigma is a sum.
+    lowered = word[1:].islower() or (len(word) == 1 and word not in _SIGNS)
+    return match[0].removesuffix(word) + word.lower() if lowered else match[0]
 
 
 def _folded(text: str) -> str:

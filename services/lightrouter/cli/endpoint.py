@@ -199,6 +199,11 @@ def api_key(variable: str | None, environment: Mapping[str, str]) -> str | None:
     if variable is None:
         return None
     key = environment.get(variable)
+    if not key and not variable.isupper():
+        # It may be the key itself, which no terminal should show.
+        raise CommandError(
+            "--api-key-env takes the name of an environment variable that is set, not the key", ExitCode.USAGE
+        )
     if not key:
         raise CommandError(f"the environment variable {variable} of --api-key-env is not set", ExitCode.USAGE)
     return key

@@ -63,6 +63,15 @@ class _Plain(click.Command):
 class Command(_Plain):
     """A command whose help has sections."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Reads the arguments; to too many it says what the shell does to a text without quotes."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if not error.message.startswith("Got unexpected extra"):
+                raise
+            raise click.UsageError(f"{error.message}; put a text with spaces in quotes", ctx) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; a failure gets its name."""
         try:

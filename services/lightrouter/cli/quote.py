@@ -45,11 +45,11 @@ def lines(quote: QuoteResponse) -> Iterator[str]:
         yield f"first: {_step(quote.first[0])}"
         for other in quote.others:
             yield f"else: {_step(other)}"
-        yield f"expected cost: {_cost(quote.first[0], quote.expected_cost_nanousd)}, and more if one more is worth it"
+        yield f"expected cost: {_cost(quote.first[0], quote.expected_cost_nanousd)}{_further(quote.first[0])}"
     else:
         yield f"first: the boot tokens of {names}"
         yield "expected cost: not known, for the answer begins with a boot stage"
-    yield f"at most: {dollars(quote.worst_cost_nanousd)}"
+    yield f"at most: {dollars(quote.worst_cost_nanousd) if quote.worst_cost_nanousd else 'no known price'}"
     for left_out in quote.not_asked:
         yield f"not asked: {left_out.candidate} ({left_out.message})"
     for degradation in quote.degraded:
@@ -62,6 +62,17 @@ def _step(ranked: RankedCandidate) -> str:
     return (
         f"{ranked.candidate}, expected quality {action.gain:.2f} for {cost}, {action.output_tokens:.0f} tokens written"
     )
+
+
+def _further(ranked: RankedCandidate) -> str:
+    """Returns what the answers after the first one are expected to come to, or that they come on top."""
+    action = ranked.actions[0]
+    if not action.HasField("further_cost_nanousd"):
+        return ", and more if one more is worth it"
+    if not action.further_cost_nanousd:
+        return ""
+    further, gain = dollars(action.further_cost_nanousd), action.further_gain
+    return f", {further} of it for further answers, which are expected to add {gain:.2f}"
 
 
 def _cost(ranked: RankedCandidate, nanousd: int) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from google.protobuf import json_format
 
 from lightrouter.answers.extract import check
-from lightrouter.learned import gain
+from lightrouter.learned import followups, gain
 from lightrouter.learned.features import NAMES
 from lightrouter.learned.gain import Gains
 from lightrouter.learned.linear import Linear
@@ -37,6 +37,7 @@ _TREES: Final = "trees.json"
 _OUTCOMES: Final = "outcomes.json.gz"
 _GAINS: Final = "gains.json"
 _GAIN_TREES: Final = ("first", "later", "length")
+_FURTHER_TREES: Final = ("further_cost", "further_gain")
 FIGURE: Final = "calibration.png"
 """Name of the plot beside its files."""
 FILES: Final = (MANIFEST, _TREES, _OUTCOMES, _GAINS)
@@ -85,7 +86,8 @@ def save(artifact: Artifact, folder: Path) -> None:
     ]
     files = {_TREES: trees, _OUTCOMES: gzip.compress(_json(outcomes).encode(), mtime=0)}
     if model.gains is not None:
-        gains = {name: [tree._asdict() for tree in getattr(model.gains, name)] for name in _GAIN_TREES}
+        kinds = (*_GAIN_TREES, *_FURTHER_TREES)
+        gains = {name: [tree._asdict() for tree in getattr(model.gains, name)] for name in kinds}
         files[_GAINS] = (_json([gains]) + "\n").encode()
     for name, data in files.items():
         (folder / name).write_bytes(data)
@@ -93,6 +95,7 @@ def save(artifact: Artifact, folder: Path) -> None:
         "version": VERSION,
         "features": NAMES,
         "gain_features": gain.NAMES,
+        "further_features": followups.NAMES,
         "first_gain_share": None if model.gains is None else model.gains.first_share,
         "candidates": model.priors.candidates,
         "characters_per_token": model.characters_per_token,
@@ -182,9 +185,13 @@ def _gains(folder: Path, manifest: Mapping[str, Any]) -> Gains | None:
         raise ArtifactError(f"the gains of {folder} were trained on other features than these; train it anew")
     (stored,) = _member(folder, _GAINS, manifest)
     most = len(gain.NAMES)
-    first, later, length = ([_tree(tree, most) for tree in stored[name]] for name in _GAIN_TREES)
+    trees = {name: [_tree(tree, most) for tree in stored[name]] for name in _GAIN_TREES}
+    # Artifacts of other versions tell nothing of further answers.
+    if manifest.get("further_features") == list(followups.NAMES):
+        most = len(followups.NAMES)
+        trees |= {name: [_tree(tree, most) for tree in stored[name]] for name in _FURTHER_TREES}
     # Old artifacts have no share: the trees alone count.
-    return Gains(first, later, length, _share(manifest.get("first_gain_share", 1.0)))
+    return Gains(**trees, first_share=_share(manifest.get("first_gain_share", 1.0)))
 
 
 def _ratios(stored: Mapping[str, Any]) -> dict[str, float]:

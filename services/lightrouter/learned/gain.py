@@ -84,12 +84,16 @@ class Gains(NamedTuple):
             which one more is asked are not like their neighbours: without these, money is planned up to 7 % too low.
         first_share: The weight of the trees for the first answer against the candidate's mean quality on all prompts, 0
             to 1. If there is little to learn from, trees choose the first candidate no better than its mean does.
+        further_cost: The trees for the cost of the answers after the first one, see `followups`; none in old artifacts.
+        further_gain: The trees for what these answers add.
     """
 
     first: Sequence[Tree]
     later: Sequence[Tree]
     length: Sequence[Tree] = ()
     first_share: float = 1.0
+    further_cost: Sequence[Tree] = ()
+    further_gain: Sequence[Tree] = ()
 
     def gain(self, row: Sequence[float]) -> float:
         """Returns the expected rise in quality for these features, -1 to 1."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from lightrouter.learned.excerpt import digest
 from lightrouter.learned.features import Candidate, PartialAnswer
 from lightrouter.learned.featurizer import Featurizer, Recent
+from lightrouter.learned.followups import Followups, Offer, followups
 from lightrouter.learned.gain import Answered, Gains, Known, rows
 from lightrouter.learned.joint import Joint
 from lightrouter.learned.linear import Linear
@@ -135,9 +136,7 @@ class Model:
         if self.gains is None:
             return None
         pattern = pattern or self.pattern
-        known = self._known.get(
-            digest(prompt), lambda: Known.of(self.featurizer.question(prompt), self.featurizer, self._joint)
-        )
+        known = self._known_of(prompt)
         seen = self.featurizer.rows(prompt, answers, pattern) if answers else []
         read = self.featurizer.readings(prompt, answers, pattern)
         answered = [
@@ -149,6 +148,22 @@ class Model:
             Outlook(self.gains.gain(row), self._whole_tokens(neighbours, each.name, self.gains.length_share(row)))
             for each, row in zip(unasked, found, strict=True)
         ]
+
+    def followups(self, prompt: str, offers: Sequence[Offer], worth: int, most: int) -> Followups | None:
+        """Returns what the answers after the first one are expected to come to; None if that was not trained.
+
+        Args:
+            prompt: The conversation.
+            offers: The candidate that is asked first, then all others.
+            worth: What a right answer is worth, in nano-dollars, 0 or more.
+            most: Most answers that may follow the first one.
+        """
+        return None if self.gains is None else followups(self._known_of(prompt), self.gains, offers, worth, most)
+
+    def _known_of(self, prompt: str) -> Known:
+        return self._known.get(
+            digest(prompt), lambda: Known.of(self.featurizer.question(prompt), self.featurizer, self._joint)
+        )
 
     def _whole_tokens(self, neighbours: Neighbours, name: str, share: float) -> float | None:
         """Returns the expected tokens of a candidate's whole answer; None if its answers are unknown.

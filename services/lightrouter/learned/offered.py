@@ -30,18 +30,22 @@ _NEXT: Final = frozenset(two for letters in _ALPHABETS for two in pairwise(lette
 # A letter in brackets, before a mark, or alone in bold type. Full-width marks as Chinese and Japanese exams have them.
 _OPEN: Final = r"[(\[{\uff08\uff3b\u3010\u3014\u300c]"
 _CLOSE: Final = r"[)\]}\uff09\uff3d\u3011\u3015\u300d]"
-_BEHIND: Final = r"(?:\\?[.):\]\u3001\uff0e\uff1a\uff09\u3002]|[ \t]+[-\u2013\u2014|](?=\s))"
-_BOLD: Final = r"(?:\*{1,3}|_{1,3}|`|</?(?:b|strong)>)"
+_BEHIND: Final = r"(?:\\?[.):\]\u3001\uff0e\uff1a\uff09\u3002]|/(?=\s)|[ \t]+[-\u2013\u2014|](?=\s))"
+_BOLD: Final = r"(?:\*{1,3}|_{1,3}|`|</?(?:b|strong)>|\\textbf\{|\})"
+# A letter in brackets, in a circle or in a box, all in one character.
+_CLOTHED: Final = r"([\u249c-\u24b5\u24b6-\u24e9\U0001f130-\U0001f149])"
 _ONE: Final = r"([^\W\d_])"
 _MARKER: Final = (
     rf"(?:{_BOLD}{_ONE}{_BOLD}{_BEHIND}?|"
-    rf"{_BOLD}?(?:{_OPEN}\s?{_ONE}\s?{_CLOSE}[.:]?|{_ONE}\s?{_BEHIND}|([\u24b6-\u24e9])){_BOLD}?)"
+    rf"{_BOLD}?(?:{_OPEN}\s?{_ONE}\s?{_CLOSE}[.:]?|{_ONE}\s?{_BEHIND}|{_CLOTHED}){_BOLD}?)"
 )
 _CALLED: Final = (
     r"(?i:(?:option|choice|answer|antwort|r\u00e9ponse|opci\u00f3n|variante|\u0432\u0430\u0440\u0438\u0430\u043d\u0442)\s+"
     r"|\u9009\u9879\s?|\u9078\u9805\s?|\u9078\u629e\u80a2\s?)?"
 )
-_AT_LINE: Final = re.compile(rf"(?m)^[ \t\u3000>|]*(?:[-*+\u2022\u00b7]\s+)?{_CALLED}{_MARKER}")
+# A line may be quoted, a row, an item, a heading, or have a box to tick.
+_ITEM: Final = r"[ \t\u3000>|]*(?:[-*+\u2022\u00b7]\s+|\#{1,6}\s+|\\item\s*)?(?:\[[ xX]?\]\s+)?"
+_AT_LINE: Final = re.compile(rf"(?m)^{_ITEM}{_CALLED}(?:{_MARKER}|\${_ONE}\${_BEHIND})")
 _IN_LINE: Final = re.compile(
     rf"(?:^|(?<=[\s;,:?\uff1b\uff0c\u3002\uff1f\uff1a])|(?=[\uff08\uff3b\u3010\u3014])){_MARKER}"
 )
@@ -86,7 +90,7 @@ def offered(prompt: str) -> Offered:
 
 def _markers(pattern: re.Pattern[str], prompt: str) -> Iterable[_Marker]:
     for match in pattern.finditer(prompt):
-        letter = unicodedata.normalize("NFKC", match[match.lastindex or 0]).upper()
+        letter = unicodedata.normalize("NFKC", match[match.lastindex or 0]).strip("()").upper()
         yield _Marker(letter, match.start(), match.end())
 
 

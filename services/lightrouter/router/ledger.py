@@ -11,6 +11,7 @@ from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.ledger import SLOW, duration, total
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_ALL_CANDIDATES_FAILED,
+    ERROR_REASON_CIRCUIT_OPEN,
     ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
     ERROR_REASON_DEADLINE_EXCEEDED,
     ERROR_REASON_EMPTY_OUTPUT,
@@ -19,6 +20,7 @@ from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_PERMISSION_DENIED,
     ERROR_REASON_REQUEST_TOO_LARGE,
     ERROR_REASON_UNAUTHENTICATED,
+    ERROR_REASON_UPSTREAM_ERROR,
     ERROR_REASON_UPSTREAM_RATE_LIMITED,
     ERROR_REASON_UPSTREAM_REJECTED,
     ERROR_REASON_UPSTREAM_UNAUTHENTICATED,
@@ -61,6 +63,15 @@ _REFUSALS = REQUEST_FAULTS | {
     ERROR_REASON_WRONG_CANDIDATE,
 }
 
+# Reasons of failures after which the next call, whatever it asks for, would probably fail too. A text that is late,
+# empty or malformed says nothing of the next one.
+_DECLINES = _REFUSALS | {
+    ERROR_REASON_CIRCUIT_OPEN,
+    ERROR_REASON_UPSTREAM_ERROR,
+    ERROR_REASON_UPSTREAM_RATE_LIMITED,
+    ERROR_REASON_UPSTREAM_UNAVAILABLE,
+}
+
 _AS_FAILURES = {
     NOT_ASKED_REASON_NOT_SERVING: ERROR_REASON_UPSTREAM_UNAVAILABLE,
     NOT_ASKED_REASON_RESTING: ERROR_REASON_UPSTREAM_RATE_LIMITED,
@@ -86,6 +97,7 @@ class RouteLedger:
         on_failure: Callable[[str, ServiceError], None] = lambda _candidate, _error: None,
         on_degraded: Callable[[Degradation], None] = lambda _: None,
         on_dropped: Callable[[Degradation, ServiceError | None], None] = lambda _degradation, _error: None,
+        pause: Callable[[str], float] = lambda _: 0.0,
     ) -> None:
         """Starts an empty ledger.
 
@@ -93,6 +105,7 @@ class RouteLedger:
             on_failure: Called for each failed call, with the candidate and the error.
             on_degraded: Called for each degradation of the answer.
             on_dropped: Called for each candidate that drops out, with the error of its call.
+            pause: Returns the seconds for which the provider of a candidate that was not asked wants no call.
         """
         self.entries: list[LedgerEntry] = []
         self.degraded: list[Degradation] = []
@@ -107,6 +120,7 @@ class RouteLedger:
         self._on_failure = on_failure
         self._on_degraded = on_degraded
         self._on_dropped = on_dropped
+        self._pause = pause
         self._started_at = time.monotonic()
 
     @property
@@ -213,6 +227,11 @@ class RouteLedger:
         failed = {name: entry.failure for name, entry in last.items() if entry.HasField("failure")}
         return failed | self._unpaid
 
+    def has_declined(self, candidate: str) -> bool:
+        """Returns whether a candidate's last boot or completion failed, and its next call probably would too."""
+        failure = self.failures().get(candidate)
+        return failure is not None and failure.reason in _DECLINES
+
     def _unavailable(self) -> dict[str, Failure]:
         """Returns why candidates that were not asked could not have delivered."""
         return {
@@ -223,7 +242,8 @@ class RouteLedger:
 
     def nobody_left(self, deadline: Deadline) -> ServiceError:
         """Returns the error of a route on which no candidate delivered; `deadline` is the caller's."""
-        failures = self._unavailable() | self.failures()
+        unavailable = self._unavailable()
+        failures = unavailable | self.failures()
         reasons = {failure.reason for failure in failures.values()}
         # The adapters end their calls a moment before the deadline, so that their error still arrives.
         out_of_time = SLOW if deadline.at_hand else {ERROR_REASON_DEADLINE_EXCEEDED}
@@ -245,7 +265,7 @@ class RouteLedger:
             Code.UNAVAILABLE,
             ERROR_REASON_ALL_CANDIDATES_FAILED,
             f"none of {len(failures)} candidates delivered; the details name each failure",
-            retry_after=min(self.waits.values(), default=None),
+            retry_after=min((*self.waits.values(), *filter(None, map(self._pause, unavailable))), default=None),
             failures=failures,
         )
 

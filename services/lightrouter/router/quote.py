@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lightrouter.router.candidates import RouteCandidate
 from lightrouter.router.context import RouteContext
-from lightrouter.router.stages.plan import Step
+from lightrouter.router.stages.plan import Step, affordable_first
 from lightrouter.runtime.ledger import MOST_NANOUSD
 from lightrouter.runtime.tokens import most_of_estimated
 from lightrouter.v1.candidate_pb2 import RankedCandidate
@@ -31,10 +31,12 @@ def quote_of(route: RouteContext, steps: Sequence[Step]) -> QuoteResponse:
     if not steps:
         quote.first.extend(_booting(candidate) for candidate in admission.candidates)
         return quote
-    quote.first.append(_asked(steps[0]))
-    quote.others.extend(map(_asked, steps[1:]))
-    quote.expected_quality = steps[0].value.gain
-    quote.expected_cost_nanousd = steps[0].value.cost_nanousd
+    first, *others = affordable_first(route, steps)
+    quote.first.append(_asked(first))
+    quote.others.extend(map(_asked, others))
+    quote.expected_quality = min(1.0, max(0.0, first.value.gain + first.value.further_gain))
+    expected = first.value.cost_nanousd + first.value.further_cost_nanousd
+    quote.expected_cost_nanousd = min(expected, admission.policy.max_cost_nanousd or MOST_NANOUSD)
     return quote
 
 

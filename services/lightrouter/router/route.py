@@ -15,6 +15,7 @@ from lightrouter.router.context import BootRanking, Merged, RouteContext
 from lightrouter.router.events import Events
 from lightrouter.router.finish import complete_first, is_interrupted
 from lightrouter.router.forms import form_of, mended
+from lightrouter.router.helpers import synthesizer_of
 from lightrouter.router.holding import usual_chance
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.availability import Availability
@@ -122,7 +123,9 @@ class Router:
         Raises:
             ServiceError: The request cannot be served, or no candidate delivered.
         """
-        record = RouteRecord(RouteLedger(self._availability.failed, spans.degraded, spans.dropped), caller=caller)
+        availability = self._availability
+        ledger = RouteLedger(availability.failed, spans.degraded, spans.dropped, availability.pause)
+        record = RouteRecord(ledger, caller=caller)
         with (
             spans.traced(self._tracer, names.ROUTE, deadline) as span,
             notifying(self._observers, record, deadline, events),
@@ -180,7 +183,8 @@ class Router:
         """
         with spans.traced(self._tracer, names.QUOTE, deadline):
             ledger = RouteLedger(on_degraded=spans.degraded, on_dropped=spans.dropped)
-            route, steps = await self._plan(await self._admit(prompt, deadline, Events(), ledger), prompt)
+            admitted = await self._admit(prompt, deadline, Events(), ledger)
+            route, steps = await self._plan(admitted, prompt, to_the_end=True)
             return quote_of(route if steps else await self._with_boots(route), steps)
 
     async def _admit(self, prompt: Prompt, deadline: Deadline, events: Events, ledger: RouteLedger) -> RouteContext:
@@ -196,14 +200,16 @@ class Router:
         )
         return RouteContext(admission, deadline, self._shares, ledger, budget, events, self._times)
 
-    async def _plan(self, route: RouteContext, prompt: Prompt) -> tuple[RouteContext, list[Step]]:
+    async def _plan(
+        self, route: RouteContext, prompt: Prompt, *, to_the_end: bool = False
+    ) -> tuple[RouteContext, list[Step]]:
         """Returns the candidates to ask outright, and the route with the policy in force; none if there is a boot."""
         policy = route.admission.policy
         if not policy.HasField("worth_nanousd"):
             return route, []
         outright = with_policy(route, outright_policy(policy, prompt.policy, self._defaults.maxima.k))
         with self._stage(route, STAGE_SHORTLIST, names.SHORTLIST) as span:
-            steps = await plan(outright, prompt, self._selector, self._unknown_gains)
+            steps = await plan(outright, prompt, self._selector, self._unknown_gains, to_the_end=to_the_end)
             spans.shortlisted(span, [step.candidate for step in steps[:1]])
         if steps:
             return outright, steps
@@ -365,7 +371,7 @@ def _decide(route: RouteContext, ranking: BootRanking) -> tuple[Selection, Seque
     merging = admission.policy.aggregator == AGGREGATOR_STRATEGY_SYNTHESIZE
 
     def afford(ranked: Sequence[BootResult], k: int) -> Sequence[BootResult]:
-        return route.budget.choose(ranked, k, admission.synthesizer, merging=merging)
+        return route.budget.choose(ranked, k, synthesizer_of(route), merging=merging)
 
     selection, chosen = decide(ranking, admission.policy, afford, homogeneous=admission.homogeneous)
     if admission.author and selection.reason == SELECTION_REASON_ONLY_ONE:

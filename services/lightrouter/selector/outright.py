@@ -12,6 +12,7 @@ from statistics import fmean
 from typing import Final
 
 from lightrouter.learned.features import Candidate, PartialAnswer
+from lightrouter.learned.followups import Offer
 from lightrouter.learned.model import Model, Outlook
 from lightrouter.learned.steps import Step
 from lightrouter.runtime.ledger import MOST_NANOUSD, cost_nanousd
@@ -38,6 +39,7 @@ def asked_outright(
     unasked: Sequence[ShortlistCandidate],
     worth: int,
     pattern: AnswerPattern | None = None,
+    most_answers: int = 0,
 ) -> list[RankedCandidate]:
     """Returns the candidates with the action of asking each outright, the most valuable one first.
 
@@ -50,6 +52,7 @@ def asked_outright(
         unasked: The candidates that have not been asked.
         worth: What a right answer is worth, in nano-dollars, 0 or more.
         pattern: Where the comparable answer is; None: as in training.
+        most_answers: Most answers of the route; 0: nothing is said of those after the first one.
     """
     candidates = [described(each) for each in unasked]
     everyone = [*candidates, *(each.candidate for each in answers)]
@@ -65,7 +68,25 @@ def asked_outright(
         RankedCandidate(candidate=each.candidate, score=score, actions=[_ask(each.terms, outlook, usual, worth)])
         for each, score, outlook in zip(unasked, model.expected(prompt, candidates), outlooks, strict=True)
     ]
-    return sorted(ranked, key=lambda each: -each.actions[0].net_value)
+    order = sorted(range(len(ranked)), key=lambda place: -ranked[place].actions[0].net_value)
+    ranked = [ranked[place] for place in order]
+    if most_answers:
+        _add_followups(model, prompt, [candidates[place] for place in order], ranked, worth, most_answers - 1)
+    return ranked
+
+
+def _add_followups(
+    model: Model, prompt: str, candidates: Sequence[Candidate], ranked: Sequence[RankedCandidate], worth: int, most: int
+) -> None:
+    """Adds to the first candidate's action what the answers after its own are expected to come to."""
+    actions = [each.actions[0] for each in ranked]
+    # Without prices, a value has the cost that tokens stand in for.
+    costs = [max(0.0, action.gain * worth - action.net_value) for action in actions]
+    found = model.followups(prompt, list(map(Offer, candidates, costs)), worth, most)
+    if found is not None:
+        actions[0].further_gain = found.gain
+        priced = any(action.cost_nanousd for action in actions)
+        actions[0].further_cost_nanousd = min(round(found.cost), MOST_NANOUSD) if priced else 0
 
 
 def described(candidate: ShortlistCandidate) -> Candidate:

@@ -142,7 +142,14 @@ def _expected(model: Model, request: ShortlistRequest) -> Pieces[list[float]]:
 
 def _first_steps(model: Model, request: ShortlistRequest) -> Pieces[list[RankedCandidate]]:
     yield PIECE
-    return asked_outright(model, prompt_text(request.messages), (), request.candidates, request.worth_nanousd)
+    return asked_outright(
+        model,
+        prompt_text(request.messages),
+        (),
+        request.candidates,
+        request.worth_nanousd,
+        most_answers=request.most_answers,
+    )
 
 
 def _further_steps(model: Model, request: SelectRequest) -> Pieces[list[RankedCandidate]]:

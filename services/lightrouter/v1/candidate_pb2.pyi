@@ -617,6 +617,8 @@ class ActionValue(_message.Message):
     COST_NANOUSD_FIELD_NUMBER: _builtins.int
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     NET_VALUE_FIELD_NUMBER: _builtins.int
+    FURTHER_GAIN_FIELD_NUMBER: _builtins.int
+    FURTHER_COST_NANOUSD_FIELD_NUMBER: _builtins.int
     action: Global___Action.ValueType
     """The step."""
     gain: _builtins.float
@@ -631,6 +633,12 @@ class ActionValue(_message.Message):
     """The step's value in nano-dollars: the gain times the worth of a right answer, less the cost. If no price is known,
     the tokens at the prices of a cheap hosted model stand in for the cost.
     """
+    further_gain: _builtins.float
+    """Expected further rise in quality, -1 to 1, by the answers that are worth asking for after this one. Default: not
+    set, unknown; only the first step of a quote has it.
+    """
+    further_cost_nanousd: _builtins.int
+    """Expected cost of these answers in nano-dollars; 0 if no price is known. Default: not set, unknown."""
     def __init__(
         self,
         *,
@@ -639,12 +647,21 @@ class ActionValue(_message.Message):
         cost_nanousd: _builtins.int = ...,
         output_tokens: _builtins.float = ...,
         net_value: _builtins.float = ...,
+        further_gain: _builtins.float | None = ...,
+        further_cost_nanousd: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_further_cost_nanousd", b"_further_cost_nanousd", "_further_gain", b"_further_gain", "further_cost_nanousd", b"further_cost_nanousd", "further_gain", b"further_gain"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "cost_nanousd", b"cost_nanousd", "gain", b"gain", "net_value", b"net_value", "output_tokens", b"output_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_further_cost_nanousd", b"_further_cost_nanousd", "_further_gain", b"_further_gain", "action", b"action", "cost_nanousd", b"cost_nanousd", "further_cost_nanousd", b"further_cost_nanousd", "further_gain", b"further_gain", "gain", b"gain", "net_value", b"net_value", "output_tokens", b"output_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__further_cost_nanousd: _TypeAlias = _typing.Literal["further_cost_nanousd"]  # noqa: Y015
+    _WhichOneofArgType__further_cost_nanousd: _TypeAlias = _typing.Literal["_further_cost_nanousd", b"_further_cost_nanousd"]  # noqa: Y015
+    _WhichOneofReturnType__further_gain: _TypeAlias = _typing.Literal["further_gain"]  # noqa: Y015
+    _WhichOneofArgType__further_gain: _TypeAlias = _typing.Literal["_further_gain", b"_further_gain"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__further_cost_nanousd) -> _WhichOneofReturnType__further_cost_nanousd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__further_gain) -> _WhichOneofReturnType__further_gain | None: ...
 
 Global___ActionValue: _TypeAlias = ActionValue  # noqa: Y015
 

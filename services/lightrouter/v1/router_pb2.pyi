@@ -809,9 +809,13 @@ class QuoteResponse(_message.Message):
     DEGRADED_FIELD_NUMBER: _builtins.int
     NOT_ASKED_FIELD_NUMBER: _builtins.int
     expected_quality: _builtins.float
-    """Expected quality of the first answer, 0 to 1; further ones may follow. Default: not set, unknown."""
+    """Expected quality of the answer, 0 to 1: of the first one, and what those that may follow are expected to add.
+    Default: not set, unknown.
+    """
     expected_cost_nanousd: _builtins.int
-    """Expected cost of the first answer in nano-dollars; further ones may follow. Default: not set, unknown."""
+    """Expected cost in nano-dollars: of the first answer, and of those that may follow, as likely as they are. With an
+    artifact of an older version, of the first answer alone. Default: not set, unknown.
+    """
     worst_cost_nanousd: _builtins.int
     """The most that the route can cost, in nano-dollars: the calls that the policy allows, each at its maximum, and never
     more than the cost ceiling. Without a ceiling, a call that fails can add its own.

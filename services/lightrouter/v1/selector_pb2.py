@@ -29,7 +29,7 @@ from lightrouter.v1 import ledger_pb2 as lightrouter_dot_v1_dot_ledger__pb2
 from lightrouter.v1 import policy_pb2 as lightrouter_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlightrouter/v1/selector.proto\x12\x0elightrouter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1elightrouter/v1/candidate.proto\x1a\x19lightrouter/v1/chat.proto\x1a\x1blightrouter/v1/ledger.proto\x1a\x1blightrouter/v1/policy.proto\"\xca\x01\n\x10ShortlistRequest\x12:\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.lightrouter.v1.ChatMessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12\x43\n\ncandidates\x18\x02 \x03(\x0b\x32\".lightrouter.v1.ShortlistCandidateB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\x12#\n\rworth_nanousd\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x42\x10\n\x0e_worth_nanousd\"\xbf\x01\n\x12ShortlistCandidate\x12\x1a\n\tcandidate\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12&\n\x05prior\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\x12\"\n\x11\x65valuated_prompts\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x17\n\x05model\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12(\n\x05terms\x18\x05 \x01(\x0b\x32\x19.lightrouter.v1.CallTerms\"H\n\x11ShortlistResponse\x12\x33\n\ncandidates\x18\x01 \x03(\x0b\x32\x1f.lightrouter.v1.RankedCandidate\"\xde\x03\n\rSelectRequest\x12:\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.lightrouter.v1.ChatMessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12\x36\n\x08partials\x18\x02 \x03(\x0b\x32\x17.lightrouter.v1.PartialB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\x12<\n\x08strategy\x18\x03 \x01(\x0e\x32 .lightrouter.v1.SelectorStrategyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12*\n\x05judge\x18\x04 \x01(\x0b\x32\x1b.lightrouter.v1.ModelTarget\x12\x35\n\x0e\x61nswer_pattern\x18\x05 \x01(\x0b\x32\x1d.lightrouter.v1.AnswerPattern\x12\x15\n\x04seed\x18\x06 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12#\n\rworth_nanousd\x18\x07 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x12>\n\x07unasked\x18\x08 \x03(\x0b\x32\".lightrouter.v1.ShortlistCandidateB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12*\n\x06output\x18( \x01(\x0b\x32\x1a.lightrouter.v1.OutputSpecB\x10\n\x0e_worth_nanousd\"\xb1\x02\n\x0eSelectResponse\x12(\n\x07ranking\x18\x01 \x01(\x0b\x32\x17.lightrouter.v1.Ranking\x12\x32\n\x08strategy\x18\x02 \x01(\x0e\x32 .lightrouter.v1.SelectorStrategy\x12,\n\x07\x65ntries\x18\x03 \x03(\x0b\x32\x1b.lightrouter.v1.LedgerEntry\x12-\n\x08\x64\x65graded\x18\x04 \x03(\x0b\x32\x1b.lightrouter.v1.Degradation\x12\x1d\n\x10\x65xpected_quality\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x30\n\x07unasked\x18\x06 \x03(\x0b\x32\x1f.lightrouter.v1.RankedCandidateB\x13\n\x11_expected_quality2\xac\x01\n\x0fSelectorService\x12G\n\x06Select\x12\x1d.lightrouter.v1.SelectRequest\x1a\x1e.lightrouter.v1.SelectResponse\x12P\n\tShortlist\x12 .lightrouter.v1.ShortlistRequest\x1a!.lightrouter.v1.ShortlistResponseBH\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlightrouter/v1/selector.proto\x12\x0elightrouter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1elightrouter/v1/candidate.proto\x1a\x19lightrouter/v1/chat.proto\x1a\x1blightrouter/v1/ledger.proto\x1a\x1blightrouter/v1/policy.proto\"\xe9\x01\n\x10ShortlistRequest\x12:\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.lightrouter.v1.ChatMessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12\x43\n\ncandidates\x18\x02 \x03(\x0b\x32\".lightrouter.v1.ShortlistCandidateB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\x12#\n\rworth_nanousd\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x12\x1d\n\x0cmost_answers\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x42\x10\n\x0e_worth_nanousd\"\xbf\x01\n\x12ShortlistCandidate\x12\x1a\n\tcandidate\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12&\n\x05prior\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\x12\"\n\x11\x65valuated_prompts\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x17\n\x05model\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12(\n\x05terms\x18\x05 \x01(\x0b\x32\x19.lightrouter.v1.CallTerms\"H\n\x11ShortlistResponse\x12\x33\n\ncandidates\x18\x01 \x03(\x0b\x32\x1f.lightrouter.v1.RankedCandidate\"\xde\x03\n\rSelectRequest\x12:\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.lightrouter.v1.ChatMessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12\x36\n\x08partials\x18\x02 \x03(\x0b\x32\x17.lightrouter.v1.PartialB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\x12<\n\x08strategy\x18\x03 \x01(\x0e\x32 .lightrouter.v1.SelectorStrategyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12*\n\x05judge\x18\x04 \x01(\x0b\x32\x1b.lightrouter.v1.ModelTarget\x12\x35\n\x0e\x61nswer_pattern\x18\x05 \x01(\x0b\x32\x1d.lightrouter.v1.AnswerPattern\x12\x15\n\x04seed\x18\x06 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12#\n\rworth_nanousd\x18\x07 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x12>\n\x07unasked\x18\x08 \x03(\x0b\x32\".lightrouter.v1.ShortlistCandidateB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12*\n\x06output\x18( \x01(\x0b\x32\x1a.lightrouter.v1.OutputSpecB\x10\n\x0e_worth_nanousd\"\xb1\x02\n\x0eSelectResponse\x12(\n\x07ranking\x18\x01 \x01(\x0b\x32\x17.lightrouter.v1.Ranking\x12\x32\n\x08strategy\x18\x02 \x01(\x0e\x32 .lightrouter.v1.SelectorStrategy\x12,\n\x07\x65ntries\x18\x03 \x03(\x0b\x32\x1b.lightrouter.v1.LedgerEntry\x12-\n\x08\x64\x65graded\x18\x04 \x03(\x0b\x32\x1b.lightrouter.v1.Degradation\x12\x1d\n\x10\x65xpected_quality\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x30\n\x07unasked\x18\x06 \x03(\x0b\x32\x1f.lightrouter.v1.RankedCandidateB\x13\n\x11_expected_quality2\xac\x01\n\x0fSelectorService\x12G\n\x06Select\x12\x1d.lightrouter.v1.SelectRequest\x1a\x1e.lightrouter.v1.SelectResponse\x12P\n\tShortlist\x12 .lightrouter.v1.ShortlistRequest\x1a!.lightrouter.v1.ShortlistResponseBH\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +43,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SHORTLISTREQUEST'].fields_by_name['candidates']._serialized_options = b'\272H\010\222\001\005\010\001\020\200\002'
   _globals['_SHORTLISTREQUEST'].fields_by_name['worth_nanousd']._loaded_options = None
   _globals['_SHORTLISTREQUEST'].fields_by_name['worth_nanousd']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_SHORTLISTREQUEST'].fields_by_name['most_answers']._loaded_options = None
+  _globals['_SHORTLISTREQUEST'].fields_by_name['most_answers']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_SHORTLISTCANDIDATE'].fields_by_name['candidate']._loaded_options = None
   _globals['_SHORTLISTCANDIDATE'].fields_by_name['candidate']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_SHORTLISTCANDIDATE'].fields_by_name['prior']._loaded_options = None
@@ -64,15 +66,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SELECTREQUEST'].fields_by_name['unasked']._loaded_options = None
   _globals['_SELECTREQUEST'].fields_by_name['unasked']._serialized_options = b'\272H\006\222\001\003\020\200\002'
   _globals['_SHORTLISTREQUEST']._serialized_start=196
-  _globals['_SHORTLISTREQUEST']._serialized_end=398
-  _globals['_SHORTLISTCANDIDATE']._serialized_start=401
-  _globals['_SHORTLISTCANDIDATE']._serialized_end=592
-  _globals['_SHORTLISTRESPONSE']._serialized_start=594
-  _globals['_SHORTLISTRESPONSE']._serialized_end=666
-  _globals['_SELECTREQUEST']._serialized_start=669
-  _globals['_SELECTREQUEST']._serialized_end=1147
-  _globals['_SELECTRESPONSE']._serialized_start=1150
-  _globals['_SELECTRESPONSE']._serialized_end=1455
-  _globals['_SELECTORSERVICE']._serialized_start=1458
-  _globals['_SELECTORSERVICE']._serialized_end=1630
+  _globals['_SHORTLISTREQUEST']._serialized_end=429
+  _globals['_SHORTLISTCANDIDATE']._serialized_start=432
+  _globals['_SHORTLISTCANDIDATE']._serialized_end=623
+  _globals['_SHORTLISTRESPONSE']._serialized_start=625
+  _globals['_SHORTLISTRESPONSE']._serialized_end=697
+  _globals['_SELECTREQUEST']._serialized_start=700
+  _globals['_SELECTREQUEST']._serialized_end=1178
+  _globals['_SELECTRESPONSE']._serialized_start=1181
+  _globals['_SELECTRESPONSE']._serialized_end=1486
+  _globals['_SELECTORSERVICE']._serialized_start=1489
+  _globals['_SELECTORSERVICE']._serialized_end=1661
 # @@protoc_insertion_point(module_scope)

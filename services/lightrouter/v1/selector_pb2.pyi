@@ -31,9 +31,14 @@ class ShortlistRequest(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
     WORTH_NANOUSD_FIELD_NUMBER: _builtins.int
+    MOST_ANSWERS_FIELD_NUMBER: _builtins.int
     worth_nanousd: _builtins.int
     """What a right answer is worth, in nano-dollars, 0 or more; see `Policy`. Default: not set, the order is by expected
     quality alone.
+    """
+    most_answers: _builtins.int
+    """Maximum answers that the route may ask for, 0 or more. Default: 0, and nothing is said of the answers after the
+    first one.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ChatMessage]:
@@ -49,10 +54,11 @@ class ShortlistRequest(_message.Message):
         messages: _abc.Iterable[_chat_pb2.ChatMessage] | None = ...,
         candidates: _abc.Iterable[Global___ShortlistCandidate] | None = ...,
         worth_nanousd: _builtins.int | None = ...,
+        most_answers: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd", "candidates", b"candidates", "messages", b"messages", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd", "candidates", b"candidates", "messages", b"messages", "most_answers", b"most_answers", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__worth_nanousd: _TypeAlias = _typing.Literal["worth_nanousd"]  # noqa: Y015
     _WhichOneofArgType__worth_nanousd: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd"]  # noqa: Y015

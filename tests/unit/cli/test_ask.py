@@ -300,7 +300,7 @@ NO_ADDRESSES = (
         *((["Why?", "--address", each], f"{each!r} must be HOST:PORT, such as 127") for each in NO_ADDRESSES),
         (["Why?", "--candidates", ""], "Invalid value for '--candidates': '' has no name"),
         (["Why?", "--candidates", " , "], "Invalid value for '--candidates': ' , ' has no name"),
-        (["Why?", "--jaeger", "localhost:16686"], "'localhost:16686' must be a URL like http://localhost"),
+        (["Why?", "--jaeger", "localhost:16686"], "'localhost:16686' must be a URL that begins with http://"),
         (["Why?", "--jaeger", "http://"], "'http://' must be a URL"),
         (["Why?", "--image", "http://example.com/cat.png"], "is no URI of a kind that models take: https, gs or s3"),
     ],

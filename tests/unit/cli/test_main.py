@@ -85,6 +85,22 @@ def test_a_place_that_cannot_be_written_is_one_sentence(
     assert re.match(rf"lightrouter {command}: {tmp_path}\S+ cannot be used: (No such file|Not a dir|File exists)", said)
 
 
+@pytest.mark.parametrize(("command", "rest"), [("ask", "is the sky"), ("quote", "is"), ("pool evict", "b")])
+def test_a_text_without_quotes_is_answered_with_them(
+    command: str, rest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*command.split(), "why", *rest.split()]) == 2
+    assert f" ({rest}); put a text with spaces in quotes\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["sk-proj-1a2b3c", "AIzaSyA1b2c3"])
+def test_a_key_in_place_of_its_variable_is_not_shown(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["pool", "init", "http://127.0.0.1:9", "--api-key-env", key, "--out", "none.yaml"]) == 2
+    said = capsys.readouterr().err
+    assert "takes the name of an environment variable" in said
+    assert key not in said
+
+
 def test_the_help_lists_commands_examples_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
     text = capsys.readouterr().out

@@ -47,10 +47,32 @@ def test_it_says_who_would_be_asked_and_what_that_costs(serve: Serve, capsys: py
     )
 
 
+@pytest.mark.parametrize(
+    ("further", "said"),
+    [
+        ((0.0, 0), "expected cost: $0.000210000\n"),
+        (
+            (0.052, 120_000),
+            "expected cost: $0.000210000, $0.000120000 of it for further answers, which are expected to add 0.05\n",
+        ),
+    ],
+)
+def test_it_says_what_further_answers_are_expected_to_come_to(
+    further: tuple[float, int], said: str, serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = asked("a", 0.61, 90_000)
+    first.actions[0].further_gain, first.actions[0].further_cost_nanousd = further
+    quote = QuoteResponse(first=[first], expected_cost_nanousd=210_000)
+    assert run(["quote", "Why?", "--address", serve(FakeRouter(quote=quote))]) == 0
+    assert said in capsys.readouterr().out
+
+
 def test_a_quote_without_prices_names_no_cost(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
     quote = QuoteResponse(first=[asked("a", 0.61, 0)], expected_cost_nanousd=0)
     assert run(["quote", "Why?", "--address", serve(FakeRouter(quote=quote))]) == 0
-    assert "quality 0.61 for no known price" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "quality 0.61 for no known price" in said
+    assert "at most: no known price" in said
 
 
 def test_a_boot_stage_is_said(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from lightrouter.learned import gain
 from lightrouter.learned.artifact import GENERAL, MANIFEST, Artifact, ArtifactError, load, prepare, save
 from lightrouter.learned.features import NAMES, Candidate, PartialAnswer
+from lightrouter.learned.followups import Followups, Offer
 from lightrouter.learned.gain import Gains
 from lightrouter.learned.linear import Linear
 from lightrouter.learned.model import Model
@@ -37,7 +38,8 @@ def gains() -> Gains:
     first, later = (
         [Tree([gain.NAMES.index(name), -1, -1], [0.5, 0.1, 0.2], [1, 0, 0], [2, 0, 0])] for name in ("open", "best")
     )
-    return Gains(first, later, [Tree([-1], [1.5], [0], [0])], first_share=0.25)
+    further = [[Tree([-1], [value], [0], [0])] for value in (0.5, 0.05)]
+    return Gains(first, later, [Tree([-1], [1.5], [0], [0])], 0.25, *further)
 
 
 def contenders() -> list[PartialAnswer]:
@@ -71,6 +73,15 @@ def test_gains_are_loaded_and_artifacts_without_them_too(tmp_path: Path) -> None
     without.model.gains = None
     save(without, tmp_path)
     assert load(tmp_path).model.outlooks(PROMPTS[0], [], unasked) is None
+
+
+def test_an_artifact_of_other_features_of_a_route_tells_nothing_of_further_answers(tmp_path: Path) -> None:
+    save(artifact(), tmp_path)
+    offers = [Offer(Candidate("b", 0.5, 0), 10.0), Offer(Candidate("a", 0.5, 0), 30.0)]
+    assert load(tmp_path).model.followups(PROMPTS[0], offers, 1000, 1) == Followups(gain=0.05, cost=15.0)
+    _change(tmp_path, further_features=["others"])
+    assert load(tmp_path).model.followups(PROMPTS[0], offers, 1000, 1) is None
+    assert load(tmp_path).model.outlooks(PROMPTS[0], [], [Candidate("a", 0.2, 3)]) is not None
 
 
 def test_gains_without_a_share_for_the_first_answer_count_alone(tmp_path: Path) -> None:

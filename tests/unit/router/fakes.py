@@ -272,6 +272,7 @@ class FakeSelector:
         self.requests: list[SelectRequest] = []
         self.shortlists: list[ShortlistRequest] = []
         self.asking: dict[str, tuple[float, float, int]] = {}
+        self.further: tuple[float, int] | None = None
 
     async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
         assert not deadline.expired
@@ -301,7 +302,10 @@ class FakeSelector:
         if self.error:
             raise self.error
         if self.asking and request.HasField("worth_nanousd"):
-            return ShortlistResponse(candidates=self._asked(request.candidates, request.worth_nanousd, first=True))
+            steps = self._asked(request.candidates, request.worth_nanousd, first=True)
+            if self.further and request.most_answers > 1:
+                steps[0].actions[0].further_gain, steps[0].actions[0].further_cost_nanousd = self.further
+            return ShortlistResponse(candidates=steps)
         scores = {each.candidate: self.scores.get(each.candidate, 0.5) for each in request.candidates}
         ranked = sorted(scores.items(), key=lambda item: -item[1])
         return ShortlistResponse(candidates=[RankedCandidate(candidate=name, score=score) for name, score in ranked])

@@ -139,6 +139,8 @@ async def test_the_last_piece_may_come_with_the_checkpoint_and_with_the_result()
     stream = HeldStream(Script(piece("one "), boot, later=[piece(" three "), end]).messages(), "a", 2, inf)
     assert await stream.boot(told.append) == CHECKPOINT.checkpoint
     assert (told, stream.restarted) == (["one ", "two"], True)
+    stream.close()
+    await stream.wait_closed()
     stream = HeldStream(Script(piece("one "), boot, piece(" three "), end).messages(), "a", 2, inf)
     await stream.boot(lambda _: None)
     assert await stream.finish(Deadline.after(60)) == " three four"

@@ -99,6 +99,40 @@ async def test_a_quote_says_who_would_be_asked_first_and_spends_nothing() -> Non
     assert answer.ledger.cost_nanousd <= quote.worst_cost_nanousd
 
 
+@pytest.mark.parametrize(
+    ("policy", "paid", "answers"),
+    # The ceiling pays for so many whole answers.
+    [({}, None, 4), ({"k": 1}, None, 1), ({"k": 2}, 2.9, 2), ({}, 2.0, 2), ({}, 1.9, 1)],
+)
+async def test_a_quote_has_what_is_expected_of_further_answers_and_an_answer_does_not_ask_for_it(
+    policy: dict[str, Any], paid: float | None, answers: int
+) -> None:
+    pool = snapshot(*(pool_candidate(name, price=10**9) for name in NAMES))
+    models, selector = FakeModels(pool, **{name: Model() for name in NAMES}), knowing()
+    selector.further = (0.07, 15)
+    if paid:
+        one = await router(models, knowing()).quote(prompt(worth_nanousd=WORTH, k=1), Deadline.after(60))
+        policy = policy | {"max_cost_nanousd": round(paid * one.worst_cost_nanousd)}
+    asked = prompt(worth_nanousd=WORTH, **policy)
+    quote = await router(models, selector).quote(asked, Deadline.after(60))
+    assert [each.most_answers for each in selector.shortlists] == [answers]
+    further = answers > 1
+    assert quote.expected_quality == pytest.approx(0.67 if further else 0.6)
+    assert quote.expected_cost_nanousd == (25 if further else 10)
+    await router(models, selector).route(asked, Deadline.after(60), EventLog(text=False))
+    assert selector.shortlists[-1].most_answers == 0
+
+
+async def test_a_quote_begins_with_whom_the_ceiling_pays_for() -> None:
+    pool = snapshot(pool_candidate("a", price=10**10), *(pool_candidate(name, price=10**9) for name in "bc"))
+    models, selector = FakeModels(pool, **{name: Model() for name in NAMES}), knowing()
+    asked = prompt(worth_nanousd=WORTH, max_cost_nanousd=60_000)
+    quote = await router(models, selector).quote(asked, Deadline.after(60))
+    assert [each.candidate for each in (*quote.first, *quote.others)] == ["b", "c", "a"]
+    await router(models, selector).route(asked, Deadline.after(60), EventLog(text=False))
+    assert models.asked(STAGE_COMPLETE)[0] == "b"
+
+
 @pytest.mark.parametrize("ceiling", [None, 60, 200])
 async def test_a_quote_of_a_boot_stage_has_its_worst_cost(ceiling: int | None) -> None:
     models, asked = fake(), prompt(max_cost_nanousd=ceiling, aggregator=AGGREGATOR_STRATEGY_SYNTHESIZE)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightrouter.learned import followups
 from lightrouter.learned.gain import NAMES, Gains
 from lightrouter.learned.model import Model
 from lightrouter.learned.priors import Example, Priors
@@ -99,6 +100,52 @@ async def select(
         messages=MESSAGES, partials=[partial], strategy=strategy, worth_nanousd=worth, unasked=unasked
     )
     return await selector(KNOWING).select(request, Deadline.after(60))
+
+
+FOLLOWED = GAINS._replace(
+    # One of two further answers is asked for, if more than one may be; it adds .1.
+    further_cost=[Tree([followups.NAMES.index("most_further"), -1, -1], [1.5, 0.25, 0.5], [1, 0, 0], [2, 0, 0])],
+    further_gain=[Tree([-1], [0.1], [0], [0])],
+)
+
+
+@pytest.mark.parametrize(
+    ("answers", "worth", "gains", "gain", "cost"),
+    [
+        # The weak one is asked after the strong one. It costs .00014 dollars.
+        (3, 10**9, FOLLOWED, 0.1, 70_000),
+        (2, 10**9, FOLLOWED, 0.1, 35_000),
+        (1, 10**9, FOLLOWED, 0.0, 0),
+        (3, 0, FOLLOWED, 0.0, 0),
+        (0, 10**9, FOLLOWED, None, None),
+        (3, 10**9, GAINS, None, None),
+    ],
+)
+async def test_the_first_step_tells_what_is_expected_of_the_answers_after_it(
+    answers: int, worth: int, gains: Gains, gain: float | None, cost: int | None
+) -> None:
+    request = ShortlistRequest(
+        messages=MESSAGES,
+        candidates=[candidate("weak"), candidate("strong")],
+        worth_nanousd=worth,
+        most_answers=answers,
+    )
+    first, second = (await selector(model(gains)).shortlist(request)).candidates
+    found = first.actions[0]
+    assert not second.actions[0].HasField("further_gain")
+    assert (found.further_gain if found.HasField("further_gain") else None) == gain
+    assert (found.further_cost_nanousd if found.HasField("further_cost_nanousd") else None) == cost
+
+
+async def test_without_prices_further_answers_have_no_cost() -> None:
+    request = ShortlistRequest(
+        messages=MESSAGES,
+        candidates=[candidate("weak", prices=None), candidate("strong", prices=None)],
+        worth_nanousd=10**9,
+        most_answers=3,
+    )
+    found = (await selector(model(FOLLOWED)).shortlist(request)).candidates[0].actions[0]
+    assert (found.further_gain, found.further_cost_nanousd) == (0.1, 0)
 
 
 @pytest.mark.parametrize(

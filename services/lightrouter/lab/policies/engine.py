@@ -42,7 +42,7 @@ from lightrouter.suite.services import DirectAggregator, DirectModels, DirectSel
 from lightrouter.v1.candidate_pb2 import Evaluation
 from lightrouter.v1.chat_pb2 import Sampling
 from lightrouter.v1.policy_pb2 import Policy
-from lightrouter.v1.router_pb2 import Answer, Prompt
+from lightrouter.v1.router_pb2 import Answer, Prompt, QuoteResponse
 
 # A choice: recorded models answer at once, so no deadline of a stage is ever reached.
 _SECONDS: Final = 120.0
@@ -150,6 +150,10 @@ class Engine:
             ServiceError: The request cannot be served, or no candidate delivered.
         """
         return await self._router.route(to_prompt(prompt, policy), Deadline.after(self._seconds), Events())
+
+    async def quote(self, prompt: Prompt | RecordedPrompt, policy: Policy | None = None) -> QuoteResponse:
+        """Returns what the answer is expected to cost; for the arguments see `route`."""
+        return await self._router.quote(to_prompt(prompt, policy), Deadline.after(self._seconds))
 
     def follow(self, pool: PublicPool) -> None:
         """Takes the states and the evaluations of `pool`, which has the same candidates."""

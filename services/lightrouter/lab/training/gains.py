@@ -74,7 +74,7 @@ def fit_gains(folds: Sequence[Sequence[Sample]], seed: int) -> Gains:
     return Gains(
         first=_rises(list(chain.from_iterable(first)), seed),
         later=_rises(later, seed),
-        length=_trees(told, shares, expected, seed),
+        length=trees([sample.row for sample in told], shares, expected, seed),
         first_share=_first_share(first, seed),
     )
 
@@ -87,9 +87,9 @@ def _first_share(folds: Sequence[Sequence[Sample]], seed: int) -> float:
     """
     chosen: list[list[float]] = []
     for number, fold in enumerate(folds):
-        trees = _rises([sample for other, part in enumerate(folds) if other != number for sample in part], seed)
+        others = _rises([sample for other, part in enumerate(folds) if other != number for sample in part], seed)
         for _, samples in groupby(fold, key=lambda sample: sample.prompt):
-            chosen.append(_chosen(trees, list(samples)))
+            chosen.append(_chosen(others, list(samples)))
     if not chosen:
         return 0.0
     quality: Floats = np.array(chosen)
@@ -99,11 +99,11 @@ def _first_share(folds: Sequence[Sequence[Sample]], seed: int) -> float:
     return _SHARES[int(within.argmax())]
 
 
-def _chosen(trees: Sequence[Tree], samples: Sequence[Sample]) -> list[float]:
+def _chosen(first: Sequence[Tree], samples: Sequence[Sample]) -> list[float]:
     """Returns the quality of the first answer to a prompt, by each of `_SHARES`."""
     found: list[float] = []
     for share in _SHARES:
-        gains = Gains(trees, (), first_share=share)
+        gains = Gains(first, (), first_share=share)
         found.append(max(samples, key=lambda sample: gains.gain(sample.row)).rise)
     return found
 
@@ -137,7 +137,11 @@ class Teacher:
 
 
 class Sequences:
-    """The answers to one prompt, asked for in different orders."""
+    """The answers to one prompt, asked for in different orders.
+
+    Attributes:
+        known: What is known of the prompt before anyone answers.
+    """
 
     def __init__(
         self, situation: Situation, teacher: Teacher, candidates: Mapping[int, Candidate] | None = None
@@ -154,7 +158,7 @@ class Sequences:
         self._case = situation.case
         self._model = model
         self._forest = teacher.forest
-        self._known = Known.of(model.featurizer.question(self._case.text), model.featurizer, teacher.joint)
+        self.known = Known.of(model.featurizer.question(self._case.text), model.featurizer, teacher.joint)
         self._answered: dict[frozenset[int], list[Answered]] = {frozenset(): []}
         known = {place: Candidate(name, 0.0, 0) for place, name in enumerate(model.priors.candidates)}
         self._candidates = known if candidates is None else candidates
@@ -174,7 +178,7 @@ class Sequences:
         """Yields the step of each candidate that is not among those asked, by their positions."""
         before = self.picked(state)
         for index, row in self.rows(state).items():
-            length = self._model.priors.expected_length(self._candidates[index].name, self._known.asked.neighbours)
+            length = self._model.priors.expected_length(self._candidates[index].name, self.known.asked.neighbours)
             rise = self.picked(state | {index}) - before
             yield Sample(self._case.text, row, rise, self._case.example.length[index], length)
 
@@ -183,7 +187,7 @@ class Sequences:
         unasked = [index for index in self._case.present if index not in state]
         if not unasked:
             return {}
-        found = rows(self._known, self._answers(state), [self._candidates[index] for index in unasked])
+        found = rows(self.known, self._answers(state), [self._candidates[index] for index in unasked])
         return dict(zip(unasked, found, strict=True))
 
     def picked(self, state: frozenset[int]) -> float:
@@ -220,14 +224,14 @@ class Sequences:
 
 def _rises(samples: Sequence[Sample], seed: int) -> list[Tree]:
     """Returns the trees that predict the rise of each sample."""
-    return _trees(samples, [sample.rise for sample in samples], [1.0] * len(samples), seed)
+    return trees([sample.row for sample in samples], [sample.rise for sample in samples], [1.0] * len(samples), seed)
 
 
-def _trees(found: Sequence[Sample], values: Sequence[float], weights: Sequence[float], seed: int) -> list[Tree]:
-    """Returns the trees that predict a value of each sample; none without two samples, which LightGBM needs."""
-    if len(found) < 2:
+def trees(rows: Sequence[Sequence[float]], values: Sequence[float], weights: Sequence[float], seed: int) -> list[Tree]:
+    """Returns the trees that predict the value of each row; none without two rows, which LightGBM needs."""
+    if len(rows) < 2:
         return []
-    seen: Floats = np.array([sample.row for sample in found], dtype=np.float64)
-    parameters = {**_OPTIONS, "seed": seed, "min_data_in_leaf": max(_LEAST_LEAF, len(found) // _ROWS_PER_LEAF)}
+    seen: Floats = np.array(rows, dtype=np.float64)
+    parameters = {**_OPTIONS, "seed": seed, "min_data_in_leaf": max(_LEAST_LEAF, len(rows) // _ROWS_PER_LEAF)}
     data = lightgbm.Dataset(seen, np.array(values, dtype=np.float64), weight=np.array(weights, dtype=np.float64))
     return trees_of(lightgbm.train(parameters, data, _ROUNDS))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import chain
 from typing import Final
 
 from lightrouter.lab.training.cases import Cases
+from lightrouter.lab.training.followups import followed, with_followups
 from lightrouter.lab.training.gains import fit_gains, steps
 from lightrouter.lab.training.quality import TrainingOptions, cross_fitted, fit
 from lightrouter.learned.artifact import Artifact
 from lightrouter.learned.gain import Gains
+from lightrouter.recording import prices as price_lists
+from lightrouter.recording.prices import PriceList
 from lightrouter.recording.recording import LabelledRecording
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
@@ -24,6 +28,7 @@ def train(
     seed: int,
     pattern: AnswerPattern | None = None,
     gains: Gains | None = None,
+    prices: PriceList | None = None,
 ) -> Artifact:
     """Returns the trained artifact; the same for the same arguments.
 
@@ -33,6 +38,7 @@ def train(
         seed: Decides every random choice.
         pattern: The pattern of the comparable answer; None: inferred from each recording's right answers.
         gains: The gains of these prompts; None: they are learned here, if the options say so.
+        prices: The prices near which routes are learned from; None: those of the package.
 
     Raises:
         TrainingError: There is nothing to learn from.
@@ -42,6 +48,15 @@ def train(
     model.characters_per_token = cases.characters_per_token
     model.gains = gains
     if options.gains and gains is None:
-        held = cross_fitted(cases, options, seed, _FOLDS)
-        model.gains = fit_gains([list(steps(cases, each, seed)) for each in held], seed)
+        model.gains = _gains(cases, options, seed, prices or price_lists.load())
     return Artifact(model, cases.sha256, metrics={}, options={**asdict(options), "seed": seed})
+
+
+def _gains(cases: Cases, options: TrainingOptions, seed: int, prices: PriceList) -> Gains:
+    held = list(cross_fitted(cases, options, seed, _FOLDS))
+    samples = [list(steps(cases, each, seed)) for each in held]
+    routes = [
+        followed(cases, each, fit_gains([*samples[:number], *samples[number + 1 :]], seed), prices, seed)
+        for number, each in enumerate(held)
+    ]
+    return with_followups(fit_gains(samples, seed), list(chain.from_iterable(routes)), seed)

@@ -14,6 +14,7 @@ from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
 from lightrouter.lab.results.running import Progress
 from lightrouter.lab.training import worths
 from lightrouter.lab.training.cases import Case, Cases, TrainingError
+from lightrouter.lab.training.followups import Followed, followed, with_followups
 from lightrouter.lab.training.gains import Sample, fit_gains, steps
 from lightrouter.lab.training.quality import Held, Situation, TrainingOptions, cross_fitted
 from lightrouter.lab.training.train import train
@@ -75,7 +76,7 @@ def trained(
     progress.expect(2 * len(filled) + 1 if measured else 1)
     if not measured:
         with progress.step("training"):
-            return train(recordings, options, seed, pattern), None
+            return train(recordings, options, seed, pattern, prices=prices), None
     scored: dict[int, _Scored] = {}
     held: list[Held] = []
     samples: list[list[Sample]] = []
@@ -87,16 +88,20 @@ def trained(
             samples.append(list(steps(cases, held[-1], seed)))
             for index in held[-1].indices:
                 scored[index] = _scored(held[-1].model, cases.cases[index], boot_tokens)
+    listed = prices or price_lists.load()
     routes: dict[int, list[Bought]] = {}
+    further: list[Followed] = []
     for number, each in enumerate(held):
         with progress.step(f"worth, fold {number + 1}"):
             gains = fit_gains([part for other, part in enumerate(samples) if other != number], seed)
-            routes |= worths.bought(cases, each, gains, prices or price_lists.load())
+            routes |= worths.bought(cases, each, gains, listed)
+            further += followed(cases, each, gains, listed, seed)
     texts = [case.text for case in cases.cases]
     points = worths.curve(list(routes.values()), [texts[index] for index in routes], seed)
     rows = [scored[index] for index in range(prompts)]
     with progress.step("training"):
-        artifact = train(recordings, options, seed, pattern, fit_gains(samples, seed))
+        gains = with_followups(fit_gains(samples, seed), further, seed)
+        artifact = train(recordings, options, seed, pattern, gains)
     metrics = {
         **_figures(rows, texts, seed),
         "recommended_worth_usd": worths.recommended(points).worth_usd,

@@ -17,11 +17,13 @@ from lightrouter.learned.steps import Step
 from lightrouter.recording.prices import PriceList
 from lightrouter.router.stages.plan import MOST_ASKED, pays
 from lightrouter.runtime.ledger import cost_nanousd
+from lightrouter.v1.candidate_pb2 import Prices
 from lightrouter.v1.chat_pb2 import Usage
 
 # Maximum prompts of a fold on which a curve is traced: a choice, more would only narrow its band.
 _PROMPTS: Final = 400
-_NANOUSD: Final = 1e9
+NANOUSD: Final = 1e9
+"""Nano-dollars of a dollar."""
 
 
 class Point(NamedTuple):
@@ -75,10 +77,11 @@ def bought(cases: Cases, held: Held, gains: Gains, prices: PriceList) -> dict[in
     """Returns what each of `WORTHS` buys, by the index of the prompt, on prompts that model and gains have not seen."""
     found: dict[int, list[Bought]] = {}
     teacher = Teacher(held.model)
+    listed = [prices.message(name) for name in cases.candidates]
     for index in held.indices[:: -(-len(held.indices) // _PROMPTS)]:
         situation = Situation(cases.cases[index], held.model.featurizer)
-        route = _Route(cases, situation, Sequences(situation, teacher), gains, prices)
-        found[index] = [route.bought(worth * _NANOUSD) for worth in WORTHS]
+        route = Route(cases, situation, Sequences(situation, teacher), gains, listed)
+        found[index] = [route.bought(worth * NANOUSD) for worth in WORTHS]
     return found
 
 
@@ -105,40 +108,54 @@ def recommended(points: Sequence[Point]) -> Point:
     return next(each for each in points if each.quality.mean >= best.quality.mean - best.error)
 
 
-class _Route:
-    """The routes of one prompt. Each state is computed once."""
+class Route:
+    """The routes of one prompt. Each state is computed once.
+
+    Attributes:
+        names: The candidates, by their positions.
+    """
 
     def __init__(
-        self, cases: Cases, situation: Situation, sequences: Sequences, gains: Gains, prices: PriceList
+        self, cases: Cases, situation: Situation, sequences: Sequences, gains: Gains, prices: Sequence[Prices]
     ) -> None:
+        """Takes a prompt and the answers to it, in whatever order; `prices` are the candidates'."""
+        self.names = cases.candidates
         self._case = situation.case
         self._priors = situation.featurizer.priors
         self._neighbours = situation.featurizer.question(situation.case.text).neighbours
         self._sequences = sequences
         self._gains = gains
-        self._prices = [prices.message(name) for name in cases.candidates]
+        self._prices = prices
         self._ratio = cases.characters_per_token
         self._steps: dict[frozenset[int], dict[int, Step]] = {}
 
     def bought(self, worth: float) -> Bought:
         """Returns what a worth in nano-dollars buys."""
-        state: frozenset[int] = frozenset()
-        planned = booked = 0.0
-        while len(state) < MOST_ASKED:
-            steps = self._open(state)
-            place = max(steps, key=lambda place: steps[place].value(worth), default=None)
-            if place is None or (state and not pays(steps[place].value(worth))):
-                break
-            planned += steps[place].cost
-            booked += self._cost(place, self._case.tokens[place])
-            state |= {place}
-        return Bought(self._sequences.picked(state), planned / _NANOUSD, booked / _NANOUSD, len(state))
+        asked = self.walk(worth, MOST_ASKED)
+        planned = sum(self.open(frozenset(asked[:number]))[place].cost for number, place in enumerate(asked))
+        booked = sum(map(self.booked, asked))
+        return Bought(self._sequences.picked(frozenset(asked)), planned / NANOUSD, booked / NANOUSD, len(asked))
 
-    def _open(self, state: frozenset[int]) -> dict[int, Step]:
-        """Returns the steps that can be taken, by the candidates' positions."""
+    def walk(self, worth: float, most: int) -> list[int]:
+        """Returns the positions of the candidates that are asked for a worth in nano-dollars, at most `most`."""
+        asked: list[int] = []
+        while len(asked) < most:
+            steps = self.open(frozenset(asked))
+            place = max(steps, key=lambda place: steps[place].value(worth), default=None)
+            if place is None or (asked and not pays(steps[place].value(worth))):
+                break
+            asked.append(place)
+        return asked
+
+    def open(self, state: frozenset[int]) -> dict[int, Step]:
+        """Returns the steps that can be taken after these candidates have answered, by the candidates' positions."""
         if state not in self._steps:
             self._steps[state] = {place: self._step(place, row) for place, row in self._sequences.rows(state).items()}
         return self._steps[state]
+
+    def booked(self, place: int) -> int:
+        """Returns what the answer of a candidate cost, in nano-dollars."""
+        return self._cost(place, self._case.tokens[place])
 
     def _step(self, place: int, row: Sequence[float]) -> Step:
         name = self._priors.candidates[place]

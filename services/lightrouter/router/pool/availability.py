@@ -45,9 +45,12 @@ class Availability:
         if self._declines(candidate.address):
             message = f"the adapter of {name} says that it does not serve"
             return NotAsked(candidate=name, reason=NOT_ASKED_REASON_NOT_SERVING, message=message)
-        seconds = self._paused_until.get(name, 0.0) - self._clock()
-        if seconds > 0:
+        if seconds := self.pause(name):
             message = f"the provider of {name} has asked for a pause; retry in {seconds:.1f} seconds"
             return NotAsked(candidate=name, reason=NOT_ASKED_REASON_RESTING, message=message)
         self._paused_until.pop(name, None)
         return None
+
+    def pause(self, candidate: str) -> float:
+        """Returns the seconds that are left of the pause that a candidate's provider has asked for; 0 if none are."""
+        return max(0.0, self._paused_until.get(candidate, 0.0) - self._clock())

@@ -106,8 +106,9 @@ def admit(
         policy=policy,
         candidates=tuple(asked),
         seed=sampling.seed if sampling.HasField("seed") else draw,
-        judge=_helper(snapshot, snapshot.judge, sampling) or max(asked, key=lambda candidate: candidate.quality.prior),
-        synthesizer=_helper(snapshot, snapshot.synthesizer, sampling, media),
+        judge=_helper(snapshot, snapshot.judge, sampling, why_not)
+        or max(asked, key=lambda candidate: candidate.quality.prior),
+        synthesizer=_helper(snapshot, snapshot.synthesizer, sampling, why_not, media),
         draw=draw,
         standby=tuple(standby),
         homogeneous=bool(snapshot.homogeneous),
@@ -292,14 +293,15 @@ def _fitting(
 
 
 def _helper(
-    snapshot: PoolSnapshot, name: str | None, sampling: Sampling, needed: Sequence[Need] = ()
+    snapshot: PoolSnapshot, name: str | None, sampling: Sampling, why_not: WhyNot, needed: Sequence[Need] = ()
 ) -> RouteCandidate | None:
     """Returns the candidate that the pool names for judging or merging; it need not take part itself.
 
-    Returns None if the pool names none, or if the named candidate is missing, evicted, or lacks what is `needed`.
+    Returns None if the pool names none, or if the named candidate is missing, evicted, unable to deliver now, or lacks
+    what is `needed`.
     """
     spec = snapshot.candidates.get(name) if name else None
-    if name is None or spec is None or spec.state == CANDIDATE_STATE_EVICTED or lacks(spec, needed):
+    if name is None or spec is None or spec.state == CANDIDATE_STATE_EVICTED or why_not(spec) or lacks(spec, needed):
         return None
     tokens = sampling.max_output_tokens
     return RouteCandidate(name, spec, snapshot.targets[name], tokens, tokens)

@@ -10,6 +10,7 @@ from typing import Protocol
 from lightrouter.router.candidates import RouteCandidate
 from lightrouter.router.context import Merged, RouteContext
 from lightrouter.router.finish import complete_first, is_interrupted
+from lightrouter.router.helpers import synthesizer_of
 from lightrouter.router.records import record_failure, record_service
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
@@ -146,7 +147,7 @@ def _synthesizers(
     """Returns the models that may merge, in the order in which to ask them, and the money reserved for them."""
     if route.admission.policy.aggregator != AGGREGATOR_STRATEGY_SYNTHESIZE:
         return [], 0
-    preferred = route.admission.synthesizer
+    preferred = synthesizer_of(route)
     others = [candidate for candidate in candidates if preferred is None or candidate.name != preferred.name]
     able = [preferred, *others] if preferred else others
     if not route.budget.limited:

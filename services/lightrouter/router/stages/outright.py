@@ -18,7 +18,7 @@ from lightrouter.router.context import BootRanking, RouteContext
 from lightrouter.router.stages.complete import complete, scores_of
 from lightrouter.router.stages.decide import finished_of, selection_of
 from lightrouter.router.stages.explain import further, instead, why_not
-from lightrouter.router.stages.plan import Step, pays, steps_of
+from lightrouter.router.stages.plan import Step, affordable_first, is_affordable, pays, steps_of
 from lightrouter.router.stages.select import prior
 from lightrouter.router.stages.streaming import StreamedAnswer, stream_completion
 from lightrouter.runtime.errors import Code, ServiceError
@@ -62,7 +62,7 @@ class Outright:
         self.streamed: StreamedAnswer | None = None
         self._route = route
         self._models = models
-        self._steps = _affordable_first(route, steps)
+        self._steps = affordable_first(route, steps)
         self._left = {step.candidate.name: step.candidate for step in steps}
         self._share = route.deadline.share(route.shares.complete)
         self._taken: list[Step] = []
@@ -119,7 +119,7 @@ class Outright:
         policy = self._route.admission.policy
         offered = steps_of(list(self._left.values()), ranking.unasked)
         valuable = [step for step in offered if pays(step.value.net_value)]
-        step = next((each for each in valuable if _is_affordable(self._route, each)), None)
+        step = next((each for each in valuable if is_affordable(self._route, each)), None)
         finished = finished_of(ranking.boots, policy.k)
         goes_on = [BootResult.empty(step.candidate)] if step else []
         reason = SELECTION_REASON_WORTH if step else self._reason(offered, valuable)
@@ -185,18 +185,3 @@ def _answered(candidate: RouteCandidate, text: str, reason: FinishReason.ValueTy
     boot.partial.text, boot.partial.finish_reason = text, reason
     boot.partial.evaluated_prompts, boot.partial.model = candidate.quality.prompts, candidate.spec.model
     return BootResult(candidate, boot.partial, b"", used_tokens=candidate.output_tokens)
-
-
-def _affordable_first(route: RouteContext, steps: Sequence[Step]) -> list[Step]:
-    """Returns the steps that the budget covers, then the others from the cheapest to the dearest.
-
-    The budget pays for a part of an answer that it does not cover.
-    """
-    affordable = [step for step in steps if _is_affordable(route, step)]
-    others = [step for step in steps if step not in affordable]
-    others.sort(key=lambda step: route.budget.answer_cost(step.candidate))
-    return [*affordable, *others]
-
-
-def _is_affordable(route: RouteContext, step: Step) -> bool:
-    return not route.budget.limited or route.budget.answer_cost(step.candidate) <= route.budget.left

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from lightrouter.router.abilities import named, needs
@@ -63,7 +64,9 @@ class UnknownGains:
         return self._clock() < self._until and self._models == _models(candidates)
 
 
-async def plan(route: RouteContext, prompt: Prompt, selector: Selector, unknown: UnknownGains) -> list[Step]:
+async def plan(
+    route: RouteContext, prompt: Prompt, selector: Selector, unknown: UnknownGains, *, to_the_end: bool = False
+) -> list[Step]:
     """Returns the candidates that can be asked outright, the most valuable one first; none if there is to be a boot.
 
     There is a boot if the selector knows no gains of these candidates, or does not answer; and for tools, JSON and
@@ -76,12 +79,16 @@ async def plan(route: RouteContext, prompt: Prompt, selector: Selector, unknown:
         prompt: The request.
         selector: Knows the gains.
         unknown: Remembers candidates whose gains the selector does not know.
+        to_the_end: Whether the first step tells what the answers after it are expected to come to.
     """
     candidates, worth = route.admission.candidates, route.admission.policy.worth_nanousd
     explicit, needed = prompt.policy.HasField("worth_nanousd"), needs(prompt)
     if not (needed or unknown.has(candidates)):
         request = ShortlistRequest(
-            messages=route.admission.messages, candidates=offered(route, candidates), worth_nanousd=worth
+            messages=route.admission.messages,
+            candidates=offered(route, candidates),
+            worth_nanousd=worth,
+            most_answers=_most_answers(route) if to_the_end else 0,
         )
         try:
             if steps := steps_of(candidates, await ranked_by(route, selector, request)):
@@ -117,6 +124,22 @@ def steps_of(candidates: Sequence[RouteCandidate], ranked: Sequence[RankedCandid
     ]
 
 
+def affordable_first(route: RouteContext, steps: Sequence[Step]) -> list[Step]:
+    """Returns the steps that the budget covers, then the others from the cheapest to the dearest.
+
+    The budget pays for a part of an answer that it does not cover.
+    """
+    affordable = [step for step in steps if is_affordable(route, step)]
+    others = [step for step in steps if step not in affordable]
+    others.sort(key=lambda step: route.budget.answer_cost(step.candidate))
+    return [*affordable, *others]
+
+
+def is_affordable(route: RouteContext, step: Step) -> bool:
+    """Returns whether the budget covers the whole answer of a step's candidate."""
+    return not route.budget.limited or route.budget.answer_cost(step.candidate) <= route.budget.left
+
+
 def outright_policy(policy: Policy, request: Policy, most_k: int | None) -> Policy:
     """Returns the policy in force for a route that asks outright.
 
@@ -138,6 +161,15 @@ def outright_policy(policy: Policy, request: Policy, most_k: int | None) -> Poli
 def with_policy(route: RouteContext, policy: Policy) -> RouteContext:
     """Returns the route with another policy in force."""
     return replace(route, admission=replace(route.admission, policy=policy))
+
+
+def _most_answers(route: RouteContext) -> int:
+    """Returns how many answers k and the ceiling allow, at least one."""
+    k, budget = route.admission.policy.k, route.budget
+    if not budget.limited:
+        return k
+    sums = accumulate(sorted(map(budget.answer_cost, route.admission.candidates)))
+    return max(1, min(k, sum(cost <= budget.left for cost in sums)))
 
 
 def _by_prior(route: RouteContext) -> list[Step]:

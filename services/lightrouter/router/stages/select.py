@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import BootRanking, RouteContext
 from lightrouter.router.finish import is_interrupted
+from lightrouter.router.helpers import judge_of
 from lightrouter.router.records import record_failure, record_service
 from lightrouter.router.terms import offered
 from lightrouter.runtime.deadline import Deadline
@@ -75,14 +76,15 @@ async def _ranked(
     if (len(boots) == 1 and not unasked) or all(boot.is_blank for boot in boots):
         return prior(boots)
     deadline = route.deadline.share(route.shares.select)
-    request, reserved = _request(route, boots)
+    judge = judge_of(route, boots)
+    request, reserved = _request(route, boots, judge)
     if unasked:
         request.worth_nanousd = route.admission.policy.worth_nanousd
         request.unasked.extend(offered(route, unasked))
     started_at = time.monotonic()
     try:
         response = await selector.select(request, deadline)
-        record_service(route, reserved, response.entries, response.degraded, [route.admission.judge])
+        record_service(route, reserved, response.entries, response.degraded, [judge])
         return _to_ranking(response, boots)
     except ServiceError as error:
         slow = error.reason in SLOW
@@ -91,7 +93,7 @@ async def _ranked(
         if slow and request.strategy == SELECTOR_STRATEGY_LLM:
             # The selector can no longer say what its judge has read and written.
             read = "".join(boot.partial.text for boot in boots)
-            record_failure(route, STAGE_SELECT, route.admission.judge, error, started_at, read=read)
+            record_failure(route, STAGE_SELECT, judge, error, started_at, read=read)
         return prior(boots)
 
 
@@ -127,21 +129,21 @@ def _last(ranking: BootRanking, is_last: Callable[[BootResult], bool]) -> BootRa
     return replace(ranking, proto=proto, boots=tuple(boot for _, boot in pairs))
 
 
-def _request(route: RouteContext, boots: Sequence[BootResult]) -> tuple[SelectRequest, int]:
+def _request(route: RouteContext, boots: Sequence[BootResult], judge: RouteCandidate) -> tuple[SelectRequest, int]:
     """Returns the request to the selector, and the money that is reserved for its judge."""
     admission = route.admission
-    strategy, judge, reserved = admission.policy.selector, None, 0
+    strategy, target, reserved = admission.policy.selector, None, 0
     if strategy == SELECTOR_STRATEGY_LLM:
-        judge, reserved = admission.judge.target, route.budget.judge_cost(admission.judge, boots)
+        target, reserved = judge.target, route.budget.judge_cost(judge, boots)
         if not route.budget.reserve_beside_completion(reserved, boots):
-            strategy, judge, reserved = SELECTOR_STRATEGY_CONSENSUS, None, 0
+            strategy, target, reserved = SELECTOR_STRATEGY_CONSENSUS, None, 0
             message = "the cost ceiling does not pay for a judge; the candidates were ranked by consensus"
             route.ledger.degrade(DEGRADED_REASON_COST_CEILING, message)
     request = SelectRequest(
         messages=admission.messages,
         partials=[boot.partial for boot in boots],
         strategy=strategy,
-        judge=judge,
+        judge=target,
         answer_pattern=admission.policy.answer_pattern if admission.policy.HasField("answer_pattern") else None,
         seed=admission.seed,
         output=admission.output,
