@@ -18,6 +18,7 @@ from google.protobuf import json_format
 
 from lightrouter.answers.extract import check
 from lightrouter.learned import followups, gain
+from lightrouter.learned.boots import BootShare
 from lightrouter.learned.features import NAMES
 from lightrouter.learned.gain import Gains
 from lightrouter.learned.linear import Linear
@@ -45,6 +46,8 @@ FILES: Final = (MANIFEST, _TREES, _OUTCOMES, _GAINS)
 # Maximum bytes of a file, packed and unpacked: a larger one would exhaust the memory.
 _LARGEST: Final = 256 * 1024 * 1024
 _MOST_COUNT: Final = 2**31 - 1
+# With fewer, there is nothing to choose from.
+_FEWEST_BOOTING: Final = 2
 # zlib's window of 32 KiB, and 16 for a gzip header and trailer.
 _GZIP: Final = 15 + 16
 
@@ -99,6 +102,7 @@ def save(artifact: Artifact, folder: Path) -> None:
         "first_gain_share": None if model.gains is None else model.gains.first_share,
         "candidates": model.priors.candidates,
         "characters_per_token": model.characters_per_token,
+        "boots": [each._asdict() for each in model.boots],
         "prompts": len(model.priors.examples),
         "gain_share": round(model.gain_share, 4),
         "linear": None if model.linear is None else model.linear._asdict(),
@@ -171,6 +175,7 @@ def _loaded(folder: Path) -> Artifact:
             pattern=_pattern(manifest.get("answer_pattern")),
             gains=_gains(folder, manifest),
             characters_per_token=_ratios(manifest.get("characters_per_token") or {}),
+            boots=[_boot(each) for each in manifest.get("boots") or ()],
         ),
         data_sha256=str(manifest["data_sha256"]),
         metrics=dict(manifest["metrics"]),
@@ -199,6 +204,13 @@ def _ratios(stored: Mapping[str, Any]) -> dict[str, float]:
     if any(ratio <= 0 for ratio in ratios.values()):
         raise ValueError("a candidate's tokens have no characters")
     return ratios
+
+
+def _boot(stored: Mapping[str, Any]) -> BootShare:
+    candidates, tokens = _count(stored["candidates"]), _count(stored["tokens"])
+    if candidates < _FEWEST_BOOTING or not tokens:
+        raise ValueError(f"it has a boot of {candidates} candidates by {tokens} tokens")
+    return BootShare(bool(stored["options"]), candidates, tokens, _share(stored["share"]))
 
 
 def _linear(stored: Mapping[str, Any] | None) -> Linear | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+from lightrouter.learned.boots import BootShare
 from lightrouter.learned.excerpt import digest
 from lightrouter.learned.features import Candidate, PartialAnswer
 from lightrouter.learned.featurizer import Featurizer, Recent
@@ -65,6 +66,7 @@ class Model:
         pattern: Where the comparable answer is in its training texts; None if there was none, or more than one.
         gains: The trees that predict the gain of one more answer; None if they were not trained.
         characters_per_token: Mean characters of a token of each candidate's answers, by name.
+        boots: What boots give before anyone has answered; empty if that was not trained.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Model:
         pattern: AnswerPattern | None = None,
         gains: Gains | None = None,
         characters_per_token: Mapping[str, float] | None = None,
+        boots: Sequence[BootShare] = (),
     ) -> None:
         self.priors = priors
         self.trees = trees
@@ -84,6 +87,7 @@ class Model:
         self.pattern = pattern
         self.gains = gains
         self.characters_per_token = characters_per_token or {}
+        self.boots = boots
         self.featurizer = Featurizer(priors)
         self._qualities = Recent[float]()
         self._known = Recent[Known]()

@@ -69,7 +69,9 @@ def _undivided(candidate: RouteCandidate, policy: Policy) -> RouteCandidate:
 
 
 def usual_chance(policy: Policy, candidates: int) -> float:
-    """Returns the share of the candidates that boot, 0 to 1, that the policy lets go on."""
+    """Returns the share of the candidates that boot, 0 to 1, that the policy lets go on: under worth, one of them."""
+    if policy.HasField("worth_nanousd"):
+        return 1 / max(1, candidates)
     booting = min(policy.shortlist or candidates, candidates)
     return min(1.0, policy.k / max(1, booting))
 

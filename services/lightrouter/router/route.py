@@ -30,7 +30,7 @@ from lightrouter.router.stages.boot import boot
 from lightrouter.router.stages.complete import complete
 from lightrouter.router.stages.decide import decide, selection_of
 from lightrouter.router.stages.outright import Outright
-from lightrouter.router.stages.plan import Step, UnknownGains, outright_policy, plan, with_policy
+from lightrouter.router.stages.plan import Plan, Step, UnknownGains, booting, outright_policy, plan, with_policy
 from lightrouter.router.stages.select import Selector, select
 from lightrouter.router.stages.shortlist import is_needed, shortlist
 from lightrouter.router.stages.streaming import stream_completion
@@ -142,15 +142,16 @@ class Router:
         ledger = record.ledger
         route = await self._admit(prompt, deadline, events, ledger)
         record.stops = bool(route.admission.sampling.stop)
-        route, steps = await self._plan(route, prompt)
-        if not steps:
+        route, planned = await self._plan(route, prompt)
+        if not planned.steps:
             route = await self._with_boots(route)
         policy = record.policy = route.admission.policy
-        first = [step.candidate for step in steps[:1]] or route.admission.candidates
+        outright = planned.steps[:1] if not planned.boots else ()
+        first = [step.candidate for step in outright] or route.admission.candidates
         events.started(record.route_id, policy, [candidate.name for candidate in first])
         async with recording_all(route):
             merged, selection = await (
-                self._answer_outright(route, record, steps) if steps else self._answer(route, record)
+                self._answer_by_worth(route, record, planned) if planned.steps else self._answer(route, record)
             )
 
         if is_interrupted(merged.finish_reason):
@@ -184,8 +185,8 @@ class Router:
         with spans.traced(self._tracer, names.QUOTE, deadline):
             ledger = RouteLedger(on_degraded=spans.degraded, on_dropped=spans.dropped)
             admitted = await self._admit(prompt, deadline, Events(), ledger)
-            route, steps = await self._plan(admitted, prompt, to_the_end=True)
-            return quote_of(route if steps else await self._with_boots(route), steps)
+            route, planned = await self._plan(admitted, prompt, to_the_end=True)
+            return quote_of(route if planned.steps else await self._with_boots(route), planned)
 
     async def _admit(self, prompt: Prompt, deadline: Deadline, events: Events, ledger: RouteLedger) -> RouteContext:
         admission, budget = admit(
@@ -202,19 +203,19 @@ class Router:
 
     async def _plan(
         self, route: RouteContext, prompt: Prompt, *, to_the_end: bool = False
-    ) -> tuple[RouteContext, list[Step]]:
-        """Returns the candidates to ask outright, and the route with the policy in force; none if there is a boot."""
+    ) -> tuple[RouteContext, Plan]:
+        """Returns the route with the policy in force and its plan; without steps if worth decides nothing."""
         policy = route.admission.policy
         if not policy.HasField("worth_nanousd"):
-            return route, []
+            return route, Plan([])
         outright = with_policy(route, outright_policy(policy, prompt.policy, self._defaults.maxima.k))
         with self._stage(route, STAGE_SHORTLIST, names.SHORTLIST) as span:
-            steps = await plan(outright, prompt, self._selector, self._unknown_gains, to_the_end=to_the_end)
-            spans.shortlisted(span, [step.candidate for step in steps[:1]])
-        if steps:
-            return outright, steps
+            planned = await plan(outright, prompt, self._selector, self._unknown_gains, to_the_end=to_the_end)
+            spans.shortlisted(span, [step.candidate for step in planned.boots or planned.steps[:1]])
+        if planned.steps:
+            return booting(outright, planned) if planned.boots else outright, planned
         policy.ClearField("worth_nanousd")
-        return route, []
+        return route, planned
 
     async def _with_boots(self, route: RouteContext) -> RouteContext:
         """Returns the route with the candidates that boot."""
@@ -225,13 +226,14 @@ class Router:
                 spans.shortlisted(span, route.admission.candidates)
         return route
 
-    async def _answer_outright(
-        self, route: RouteContext, record: RouteRecord, steps: Sequence[Step]
+    async def _answer_by_worth(
+        self, route: RouteContext, record: RouteRecord, planned: Plan
     ) -> tuple[Merged, Selection]:
-        """Asks one candidate after the other for its whole answer; returns the answer and the last selection."""
-        asking = Outright(route, self._models, steps)
+        """Gets one whole answer after the other, the first one after boots if so planned; see `_answer`."""
+        asking = Outright(route, self._models, planned)
+        begun = await self._boot(route, record) if planned.boots else None
         with self._stage(route, STAGE_COMPLETE, names.COMPLETE) as span:
-            await asking.ask_first()
+            await (asking.finish(begun[0], begun[2][0]) if begun else asking.ask_first())
             while step := await self._next_step(route, asking):
                 await asking.ask(step)
             spans.completing(span, asking.answers)
@@ -254,17 +256,25 @@ class Router:
 
     async def _answer(self, route: RouteContext, record: RouteRecord) -> tuple[Merged, Selection]:
         """Runs the stages from the boot on; returns the answer and the last selection."""
-        with self._stage(route, STAGE_BOOT, names.BOOT) as boot_span:
-            boots = await boot(route, self._models)
-            spans.booted(boot_span, route.admission.policy, boots)
-        record.boots = tuple(boots)
-        ranking, record.selection, chosen = await self._select(route, boots)
-        if record.selection.reason != SELECTION_REASON_GAIN:
-            return await self._complete(route, ranking, chosen), record.selection
+        ranking, selection, chosen = await self._boot(route, record)
+        if selection.reason != SELECTION_REASON_GAIN:
+            return await self._complete(route, ranking, chosen), selection
         adaptive = await self._complete_by_gain(route, ranking, chosen[0])
         record.selection = adaptive.selection
         drafts = await mended(route, self._models, adaptive.drafts, adaptive.ranking.boots)
         return await self._merge(route, adaptive.ranking, drafts), adaptive.selection
+
+    async def _boot(
+        self, route: RouteContext, record: RouteRecord
+    ) -> tuple[BootRanking, Selection, Sequence[BootResult]]:
+        """Runs the boot stage, ranks its partials and decides which candidates go on."""
+        with self._stage(route, STAGE_BOOT, names.BOOT) as boot_span:
+            boots = await boot(route, self._models)
+            spans.booted(boot_span, route.admission.policy, boots)
+        record.boots = tuple(boots)
+        ranking, selection, chosen = await self._select(route, boots)
+        record.selection = selection
+        return ranking, selection, chosen
 
     async def _select(
         self, route: RouteContext, boots: Sequence[BootResult]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lightrouter.router.candidates import RouteCandidate
 from lightrouter.router.context import RouteContext
+from lightrouter.router.holding import with_held_tokens
 from lightrouter.v1.candidate_pb2 import CallTerms
 from lightrouter.v1.selector_pb2 import ShortlistCandidate
 
@@ -16,8 +17,10 @@ def offered(route: RouteContext, candidates: Sequence[RouteCandidate]) -> list[S
     If no candidate of the pool has a price, prices are unknown and the terms have none. A candidate without prices
     among others with prices is free.
     """
-    priced = any(_has_price(candidate) for candidate in route.admission.candidates)
-    return [described(candidate, _terms(route, candidate, priced=priced)) for candidate in candidates]
+    priced = any(map(_has_price, (*route.admission.candidates, *candidates)))
+    admission = route.admission
+    held = with_held_tokens(candidates, admission.policy, admission.prompt_tokens, route.times)
+    return [described(candidate, _terms(route, candidate, priced=priced)) for candidate in held]
 
 
 def described(candidate: RouteCandidate, terms: CallTerms | None = None) -> ShortlistCandidate:
@@ -35,6 +38,7 @@ def described(candidate: RouteCandidate, terms: CallTerms | None = None) -> Shor
 def _terms(route: RouteContext, candidate: RouteCandidate, *, priced: bool) -> CallTerms:
     times, name = route.times, candidate.name
     read = route.admission.prompt_tokens + candidate.spec.fixed_input_tokens
+    overshoot = times.overshoot_tokens(name, route.admission.policy.selector) if candidate.held_tokens else 0.0
     return CallTerms(
         prices=candidate.spec.prices if priced else None,
         input_tokens=read,
@@ -42,7 +46,9 @@ def _terms(route: RouteContext, candidate: RouteCandidate, *, priced: bool) -> C
         cache_write_tokens=round(times.cache_write_share_at_first(name) * read),
         max_output_tokens=candidate.output_tokens,
         reasoning_tokens=times.reasoning_tokens(name),
-        boot_tokens=candidate.boot_tokens + times.overshoot_tokens(name, route.admission.policy.selector),
+        boot_tokens=candidate.boot_tokens + overshoot,
+        overshoot_tokens=overshoot,
+        boot_is_cut=not candidate.held_tokens,
     )
 
 

@@ -1,8 +1,4 @@
-"""What asking candidates outright is expected to give and to cost, given the answers so far.
-
-A boot is not among the steps: no artifact has its gain. On the recordings, boots among the steps were not better
-at any price.
-"""
+"""What the next steps are expected to give and to cost: asking a candidate outright, or a boot of some at first."""
 
 from __future__ import annotations
 
@@ -15,19 +11,13 @@ from lightrouter.learned.features import Candidate, PartialAnswer
 from lightrouter.learned.followups import Offer
 from lightrouter.learned.model import Model, Outlook
 from lightrouter.learned.steps import Step
-from lightrouter.runtime.ledger import MOST_NANOUSD, cost_nanousd
-from lightrouter.v1.candidate_pb2 import ACTION_ASK, ActionValue, CallTerms, Prices, RankedCandidate
-from lightrouter.v1.chat_pb2 import Usage
+from lightrouter.runtime.ledger import MOST_NANOUSD
+from lightrouter.selector.boots import Starter, best_boots
+from lightrouter.selector.costs import expected_cost
+from lightrouter.v1.candidate_pb2 import ACTION_ASK, ActionValue, CallTerms, RankedCandidate
 from lightrouter.v1.policy_pb2 import AnswerPattern
 from lightrouter.v1.selector_pb2 import ShortlistCandidate
 
-# Assumed for unknown prices, in nano-dollars per million tokens. A choice: the list prices of hosted open models of
-# some 70 billion parameters were $0.2 to $0.9 in 2025, and those of small commercial ones $0.1 to $0.6.
-_ASSUMED_PRICES: Final = Prices(
-    input_nanousd_per_million=200_000_000,
-    cached_input_nanousd_per_million=200_000_000,
-    output_nanousd_per_million=600_000_000,
-)
 # The expected tokens of an answer if neither the model nor the request says anything of its length: a choice.
 _USUAL_TOKENS: Final = 200.0
 
@@ -42,6 +32,8 @@ def asked_outright(
     most_answers: int = 0,
 ) -> list[RankedCandidate]:
     """Returns the candidates with the action of asking each outright, the most valuable one first.
+
+    If it is worth more at first that some of them boot, these have the action BOOT too.
 
     Returns none if the model has no gains, or knows less than half of all these candidates.
 
@@ -72,7 +64,28 @@ def asked_outright(
     ranked = [ranked[place] for place in order]
     if most_answers:
         _add_followups(model, prompt, [candidates[place] for place in order], ranked, worth, most_answers - 1)
+    if model.boots and not answers:
+        _add_boots(model, prompt, ranked, [unasked[place].terms for place in order], worth)
     return ranked
+
+
+def _add_boots(
+    model: Model, prompt: str, ranked: Sequence[RankedCandidate], terms: Sequence[CallTerms], worth: int
+) -> None:
+    """Adds the plan to boot to the actions of its candidates, before the others, if it is the most valuable step."""
+    asks = [each.actions[0] for each in ranked]
+    starters = [
+        Starter(each, min(max(ask.gain, 0.0), 1.0), ask.output_tokens) for each, ask in zip(terms, asks, strict=True)
+    ]
+    lettered = bool(model.featurizer.question(prompt).options)
+    plan = best_boots(model.boots, starters, worth, options=lettered)
+    if plan is None or plan.value.net_value <= asks[0].net_value:
+        return
+    if asks[0].HasField("further_gain"):
+        # The steps after it are those after an answer that was asked outright.
+        plan.value.further_gain, plan.value.further_cost_nanousd = asks[0].further_gain, asks[0].further_cost_nanousd
+    for each in ranked[: plan.candidates]:
+        each.actions.insert(0, plan.value)
 
 
 def _add_followups(
@@ -99,19 +112,11 @@ def _ask(terms: CallTerms, outlook: Outlook, usual: float, worth: int) -> Action
     # The tokens of known answers include those of hidden reasoning.
     tokens = terms.reasoning_tokens + usual if outlook.tokens is None else outlook.tokens
     tokens = min(tokens, terms.max_output_tokens or inf)
-    priced = terms.HasField("prices")
-    cached = min(terms.cached_input_tokens, terms.input_tokens)
-    usage = Usage(
-        input_tokens=terms.input_tokens,
-        cached_input_tokens=cached,
-        cache_write_tokens=min(terms.cache_write_tokens, terms.input_tokens - cached),
-        output_tokens=round(tokens),
-    )
-    step = Step(outlook.gain, cost_nanousd(terms.prices if priced else _ASSUMED_PRICES, usage))
+    step = Step(outlook.gain, expected_cost(terms, tokens))
     return ActionValue(
         action=ACTION_ASK,
         gain=step.gain,
-        cost_nanousd=min(step.cost, MOST_NANOUSD) if priced else 0,
+        cost_nanousd=min(step.cost, MOST_NANOUSD) if terms.HasField("prices") else 0,
         output_tokens=tokens,
         net_value=step.value(worth),
     )

@@ -168,7 +168,9 @@ class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Action.ValueTy
     ACTION_ASK: _Action.ValueType  # 1
     """It writes its whole answer in one call."""
     ACTION_BOOT: _Action.ValueType  # 2
-    """It writes its boot tokens, and its call is held."""
+    """It writes its boot tokens, and its call is held. Several candidates do so at once, and the one that began best
+    finishes: all have the same value, that of the whole plan.
+    """
     ACTION_FINISH: _Action.ValueType  # 3
     """It finishes the answer that it has begun."""
 
@@ -180,7 +182,9 @@ ACTION_UNSPECIFIED: Action.ValueType  # 0
 ACTION_ASK: Action.ValueType  # 1
 """It writes its whole answer in one call."""
 ACTION_BOOT: Action.ValueType  # 2
-"""It writes its boot tokens, and its call is held."""
+"""It writes its boot tokens, and its call is held. Several candidates do so at once, and the one that began best
+finishes: all have the same value, that of the whole plan.
+"""
 ACTION_FINISH: Action.ValueType  # 3
 """It finishes the answer that it has begun."""
 Global___Action: _TypeAlias = Action  # noqa: Y015
@@ -628,7 +632,7 @@ class ActionValue(_message.Message):
     cost_nanousd: _builtins.int
     """Expected cost in nano-dollars; 0 if no price is known."""
     output_tokens: _builtins.float
-    """Expected tokens that it writes, hidden reasoning included."""
+    """Expected tokens that it writes, hidden reasoning included; for BOOT, those before the choice."""
     net_value: _builtins.float
     """The step's value in nano-dollars: the gain times the worth of a right answer, less the cost. If no price is known,
     the tokens at the prices of a cheap hosted model stand in for the cost.
@@ -678,6 +682,8 @@ class CallTerms(_message.Message):
     REASONING_TOKENS_FIELD_NUMBER: _builtins.int
     CACHE_WRITE_TOKENS_FIELD_NUMBER: _builtins.int
     BOOT_TOKENS_FIELD_NUMBER: _builtins.int
+    OVERSHOOT_TOKENS_FIELD_NUMBER: _builtins.int
+    BOOT_IS_CUT_FIELD_NUMBER: _builtins.int
     input_tokens: _builtins.int
     """Tokens that it would read, its own instructions included, 0 or more."""
     cached_input_tokens: _builtins.int
@@ -690,6 +696,10 @@ class CallTerms(_message.Message):
     """How many of the tokens that it would read its provider is expected to put into its cache, 0 or more."""
     boot_tokens: _builtins.float
     """Boot tokens, and those written while its held call waits for the ranking, 0 to 10^9. Default: 0, it cannot boot."""
+    overshoot_tokens: _builtins.float
+    """How many of them it writes while its held call waits for the ranking, 0 to 10^9."""
+    boot_is_cut: _builtins.bool
+    """Whether its call ends at the boot tokens, so that it reads the prompt again to finish. Default: the call is held."""
     @_builtins.property
     def prices(self) -> Global___Prices:
         """The candidate's prices. Default: none, tokens stand in for money."""
@@ -704,10 +714,12 @@ class CallTerms(_message.Message):
         reasoning_tokens: _builtins.float = ...,
         cache_write_tokens: _builtins.int = ...,
         boot_tokens: _builtins.float = ...,
+        overshoot_tokens: _builtins.float = ...,
+        boot_is_cut: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["prices", b"prices"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_tokens", b"boot_tokens", "cache_write_tokens", b"cache_write_tokens", "cached_input_tokens", b"cached_input_tokens", "input_tokens", b"input_tokens", "max_output_tokens", b"max_output_tokens", "prices", b"prices", "reasoning_tokens", b"reasoning_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_is_cut", b"boot_is_cut", "boot_tokens", b"boot_tokens", "cache_write_tokens", b"cache_write_tokens", "cached_input_tokens", b"cached_input_tokens", "input_tokens", b"input_tokens", "max_output_tokens", b"max_output_tokens", "overshoot_tokens", b"overshoot_tokens", "prices", b"prices", "reasoning_tokens", b"reasoning_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

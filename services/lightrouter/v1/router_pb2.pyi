@@ -828,7 +828,9 @@ class QuoteResponse(_message.Message):
 
     @_builtins.property
     def first(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.RankedCandidate]:
-        """The candidates that would be asked first: one outright, its expected quality as the gain, or all that boot."""
+        """The candidates that would be asked first: one outright, its expected quality as the gain, or all that boot. If
+        worth decides that some boot, each has the action BOOT with the value of the whole plan.
+        """
 
     @_builtins.property
     def others(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.RankedCandidate]:

@@ -17,6 +17,7 @@ from lightrouter.v1.router_pb2 import (
     SELECTION_REASON_MARGIN,
     SELECTION_REASON_ONLY_ONE,
     SELECTION_REASON_POLICY,
+    SELECTION_REASON_WORTH,
     Selection,
     SelectionReason,
 )
@@ -38,6 +39,9 @@ def decide(
             nothing.
     """
     acting = actions.wanted(ranking.boots, policy.k)
+    if policy.HasField("worth_nanousd"):
+        # One finishes; whether another one is asked is decided by its whole answer.
+        acting = 1, SELECTION_REASON_WORTH
     if acting is None and weighs_gains(ranking, policy) and not homogeneous:
         going = next_by_gain(ranking, policy)
         by_gain = [going] if going else finished_of(ranking.boots, policy.k)

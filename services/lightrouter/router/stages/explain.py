@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lightrouter.router.stages.plan import Step
-from lightrouter.v1.candidate_pb2 import ActionValue
+from lightrouter.v1.candidate_pb2 import ACTION_BOOT, ActionValue
 from lightrouter.v1.router_pb2 import (
     SELECTION_REASON_COST_CEILING,
     SELECTION_REASON_POLICY,
@@ -26,7 +26,8 @@ def instead(other: Step, first: Step) -> Alternative:
     quality = other.value.gain - first.value.gain
     expected = f"{abs(quality):.3f} {'better' if quality > 0 else 'worse'}"
     name = other.candidate.name
-    sentence = f"{name} would have {_compared(other.value, first.value)} and was expected to be {expected}"
+    how = " asked outright" if first.value.action == ACTION_BOOT else ""
+    sentence = f"{name}{how} would have {_compared(other.value, first.value)} and was expected to be {expected}"
     return Alternative(candidate=name, value=other.value, explanation=sentence)
 
 

@@ -1,5 +1,6 @@
 """The stage of a route under worth: one candidate writes its whole answer, then one more while that is worth its cost.
 
+The first answer is that of a candidate that is asked outright, or of the one that began best if several have booted.
 A caller that watches gets the first answer as it is written. If another one is given in the end, its text starts with
 `restart`.
 """
@@ -18,7 +19,7 @@ from lightrouter.router.context import BootRanking, RouteContext
 from lightrouter.router.stages.complete import complete, scores_of
 from lightrouter.router.stages.decide import finished_of, selection_of
 from lightrouter.router.stages.explain import further, instead, why_not
-from lightrouter.router.stages.plan import Step, affordable_first, is_affordable, pays, steps_of
+from lightrouter.router.stages.plan import Plan, Step, affordable_first, is_affordable, pays, steps_of
 from lightrouter.router.stages.select import prior
 from lightrouter.router.stages.streaming import StreamedAnswer, stream_completion
 from lightrouter.runtime.errors import Code, ServiceError
@@ -56,13 +57,15 @@ class Outright:
     ranking: BootRanking
     selection: Selection
 
-    def __init__(self, route: RouteContext, models: Models, steps: Sequence[Step]) -> None:
-        """Starts with no answer; `steps` are the candidates, the most valuable one first, at least one."""
+    def __init__(self, route: RouteContext, models: Models, planned: Plan) -> None:
+        """Starts with no answer; the plan has at least one step."""
+        steps = planned.steps
         self.answers: list[BootResult] = []
         self.streamed: StreamedAnswer | None = None
         self._route = route
         self._models = models
         self._steps = affordable_first(route, steps)
+        self._boots = {step.candidate.name: step for step in planned.boots}
         self._left = {step.candidate.name: step.candidate for step in steps}
         self._share = route.deadline.share(route.shares.complete)
         self._taken: list[Step] = []
@@ -83,17 +86,26 @@ class Outright:
             ServiceError: All candidates failed; UNAVAILABLE, DEADLINE_EXCEEDED or FAILED_PRECONDITION, with one failure
                 a candidate.
         """
-        route, order = self._route, [BootResult.empty(step.candidate) for step in self._steps]
+        order = [BootResult.empty(step.candidate) for step in self._steps]
+        await self.finish(replace(prior(order), boots=tuple(order)), order[0])
+
+    async def finish(self, ranking: BootRanking, chosen: BootResult) -> None:
+        """Lets a candidate of a ranking finish its answer; if it fails, the next one. The held calls of others end.
+
+        Raises:
+            ServiceError: All candidates failed; see `ask_first`.
+        """
+        route = self._route
         if route.events.wants_text:
-            self.streamed = await stream_completion(route, self._models, order[0], order)
+            self.streamed = await stream_completion(route, self._models, chosen, ranking.boots)
             name, text, reason = self.streamed.candidates[-1], self.streamed.text, self.streamed.finish_reason
         else:
-            ranking = replace(prior(order), boots=tuple(order))
-            draft = (await complete(route, self._models, ranking, order[:1]))[0]
+            draft = (await complete(route, self._models, ranking, [chosen]))[0]
             name, text, reason = draft.candidate, draft.text, draft.finish_reason
         for tried in (name, *route.ledger.failures()):
             self._left.pop(tried, None)
-        self._taken += [step for step in self._steps if step.candidate.name == name]
+        steps = [*self._boots.values(), *self._steps]
+        self._taken += [step for step in steps if step.candidate.name == name][:1]
         known = {each.name: each for each in (*route.admission.candidates, *route.admission.standby)}
         self.answers.append(_answered(known[name], text, reason))
 
@@ -128,7 +140,9 @@ class Outright:
             selection.expected_quality = ranking.expected_quality
         selection.expected_cost_nanousd = min(sum(each.value.cost_nanousd for each in self._taken), MOST_NANOUSD)
         # A candidate that failed was no alternative.
-        out = {*self._route.ledger.failures(), *(each.candidate.name for each in self._taken[:1])}
+        out = set(self._route.ledger.failures())
+        if not self._boots:
+            out.update(each.candidate.name for each in self._taken[:1])
         other = next((each for each in self._steps if each.candidate.name not in out), None)
         if other and self._taken:
             selection.instead.CopyFrom(instead(other, self._taken[0]))
@@ -139,7 +153,7 @@ class Outright:
 
     def drafts(self) -> list[Draft]:
         """Returns the whole answers, best first, and records the candidates that were not asked."""
-        for name in self._left:
+        for name in self._left.keys() - self._boots.keys():
             message = f"{name} was not asked: {why_not(self.selection)}"
             self._route.ledger.add_not_asked(name, NOT_ASKED_REASON_WORTH, message)
         scores = scores_of(self.ranking)

@@ -1,4 +1,4 @@
-"""The plan of a route under worth: which candidate is asked outright first, and whether worth decides that at all."""
+"""The plan of a route under worth: who is asked outright first, or who boots, and whether worth decides that at all."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import Final, NamedTuple
 from lightrouter.router.abilities import named, needs
 from lightrouter.router.candidates import RouteCandidate
 from lightrouter.router.context import RouteContext
+from lightrouter.router.holding import with_held_tokens
+from lightrouter.router.stages.admit import reserve_boots
 from lightrouter.router.stages.select import Selector
 from lightrouter.router.stages.shortlist import ranked_by
 from lightrouter.router.terms import offered
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.ledger import MOST_NANOUSD
-from lightrouter.v1.candidate_pb2 import ACTION_ASK, ActionValue, RankedCandidate
+from lightrouter.v1.candidate_pb2 import ACTION_ASK, ACTION_BOOT, ActionValue, RankedCandidate
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_GAINS_UNKNOWN, DEGRADED_REASON_SHORTLIST_FAILED
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, SELECTOR_STRATEGY_LEARNED, Policy
 from lightrouter.v1.router_pb2 import Prompt
@@ -46,6 +48,19 @@ def pays(net_value: float) -> bool:
     return net_value > 0
 
 
+class Plan(NamedTuple):
+    """The plan of a route under worth.
+
+    Attributes:
+        steps: The candidates that can be asked outright, the most valuable one first; none if worth decides nothing.
+        boots: The candidates that boot before that, each with the value of the whole plan; none if a candidate is asked
+            outright first.
+    """
+
+    steps: list[Step]
+    boots: Sequence[Step] = ()
+
+
 class UnknownGains:
     """Remembers for a while which candidates have gains unknown to the selector, so that not each route asks it."""
 
@@ -66,13 +81,13 @@ class UnknownGains:
 
 async def plan(
     route: RouteContext, prompt: Prompt, selector: Selector, unknown: UnknownGains, *, to_the_end: bool = False
-) -> list[Step]:
-    """Returns the candidates that can be asked outright, the most valuable one first; none if there is to be a boot.
+) -> Plan:
+    """Returns the plan of the route; it has no steps if worth decides nothing and all candidates are to boot.
 
-    There is a boot if the selector knows no gains of these candidates, or does not answer; and for tools, JSON and
-    pictures, because gains are learned from texts. But if the request itself says what an answer is worth, priors stand
-    in for a selector that does not answer; a worth of 0 needs no gains, only prices; and for any other, a boot is
-    recorded as a degradation.
+    That is so if the selector knows no gains of these candidates, or does not answer; and for tools, JSON and pictures,
+    because gains are learned from texts. But if the request itself says what an answer is worth, priors stand in for a
+    selector that does not answer; a worth of 0 needs no gains, only prices; and for any other, a boot is recorded as a
+    degradation.
 
     Args:
         route: The route, whose policy has a worth.
@@ -91,17 +106,18 @@ async def plan(
             most_answers=_most_answers(route) if to_the_end else 0,
         )
         try:
-            if steps := steps_of(candidates, await ranked_by(route, selector, request)):
-                return steps
+            ranked = await ranked_by(route, selector, request)
+            if steps := steps_of(candidates, ranked):
+                return Plan(steps, _boots_of(route, ranked))
             unknown.note(candidates)
         except ServiceError as error:
             if not explicit:
-                return []
+                return Plan([])
             message = f"the candidate to ask first was chosen by prior and price: {error.message}"
             route.ledger.degrade(DEGRADED_REASON_SHORTLIST_FAILED, message, error=error)
-            return _by_prior(route)
+            return Plan(_by_prior(route))
     if explicit and not (worth or needed):
-        return _by_prior(route)
+        return Plan(_by_prior(route))
     if explicit:
         why = (
             f"the gain of one more answer with {named(needed)} is not known"
@@ -110,7 +126,7 @@ async def plan(
         )
         message = f"{why}, so they booted"
         route.ledger.degrade(DEGRADED_REASON_GAINS_UNKNOWN, message)
-    return []
+    return Plan([])
 
 
 def steps_of(candidates: Sequence[RouteCandidate], ranked: Sequence[RankedCandidate]) -> list[Step]:
@@ -122,6 +138,30 @@ def steps_of(candidates: Sequence[RouteCandidate], ranked: Sequence[RankedCandid
         for action in each.actions
         if each.candidate in by_name and action.action == ACTION_ASK
     ]
+
+
+def booting(route: RouteContext, planned: Plan) -> RouteContext:
+    """Returns the route with the candidates that a plan boots and the money for that; the others stand by."""
+    admission, boots = route.admission, [step.candidate for step in planned.boots]
+    names = {candidate.name for candidate in boots}
+    others = [step.candidate for step in planned.steps if step.candidate.name not in names]
+    standby = (*others, *admission.standby)
+    return reserve_boots(replace(route, admission=replace(admission, candidates=tuple(boots), standby=standby)))
+
+
+def _boots_of(route: RouteContext, ranked: Sequence[RankedCandidate]) -> list[Step]:
+    """Returns the candidates that boot, with as many boot tokens as the plan says; none if the budget is too small."""
+    by_name = {candidate.name: candidate for candidate in route.admission.candidates}
+    found: list[Step] = []
+    for each in ranked:
+        for action in each.actions:
+            if action.action == ACTION_BOOT:
+                candidate = by_name[each.candidate]
+                tokens = min(candidate.boot_tokens, max(1, round(action.output_tokens)))
+                found.append(Step(replace(candidate, boot_tokens=tokens), action))
+    policy, read = route.admission.policy, route.admission.prompt_tokens
+    held = with_held_tokens([step.candidate for step in found], policy, read, route.times)
+    return found if len(found) > 1 and route.budget.covers(held) else []
 
 
 def affordable_first(route: RouteContext, steps: Sequence[Step]) -> list[Step]:
