@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, Final
@@ -226,6 +226,20 @@ def artifact() -> Iterator[str]:
     )
     heads = ["worth", "quality", "cost of 1,000 prompts", "expected cost", "candidates asked"]
     yield "## What a worth buys\n\n" + _table(heads, worths)
+    yield "## What a boot gives\n\n" + _boots(manifest.get("boots") or ())
+
+
+def _boots(shares: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the established rises by boots; a sentence if there are none."""
+    rows = [
+        ["lettered options" if each["options"] else "free text", each["candidates"], each["tokens"], each["share"]]
+        for each in shares
+        if each["share"]
+    ]
+    if not rows:
+        return "No rise by a boot is known to this artifact: candidates are asked outright under worth."
+    heads = ["prompts", "candidates that boot", "boot tokens", "rise, as a share of what a perfect choice would add"]
+    return _table(heads, [list(map(str, row)) for row in rows])
 
 
 def _interval(figures: Iterable[float]) -> str:

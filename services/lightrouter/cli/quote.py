@@ -12,7 +12,7 @@ from lightrouter.cli.grammar import command, output
 from lightrouter.cli.output import print_document
 from lightrouter.cli.prompts import prompt_options
 from lightrouter.cli.text import dollars, one_line
-from lightrouter.v1.candidate_pb2 import RankedCandidate
+from lightrouter.v1.candidate_pb2 import ACTION_BOOT, RankedCandidate
 from lightrouter.v1.router_pb2 import Prompt, QuoteRequest, QuoteResponse
 
 _EXAMPLES: Final = """\
@@ -42,7 +42,7 @@ def lines(quote: QuoteResponse) -> Iterator[str]:
     """Yields the quote in sentences: who is first, who else there is, and the costs."""
     names = ", ".join(each.candidate for each in quote.first)
     if quote.HasField("expected_cost_nanousd"):
-        yield f"first: {_step(quote.first[0])}"
+        yield f"first: {_first(quote)}"
         for other in quote.others:
             yield f"else: {_step(other)}"
         yield f"expected cost: {_cost(quote.first[0], quote.expected_cost_nanousd)}{_further(quote.first[0])}"
@@ -54,6 +54,18 @@ def lines(quote: QuoteResponse) -> Iterator[str]:
         yield f"not asked: {left_out.candidate} ({left_out.message})"
     for degradation in quote.degraded:
         yield f"degraded: {degradation.message}"
+
+
+def _first(quote: QuoteResponse) -> str:
+    """Returns who would be asked first, or who would boot."""
+    action = quote.first[0].actions[0]
+    if action.action != ACTION_BOOT:
+        return _step(quote.first[0])
+    names = ", ".join(each.candidate for each in quote.first)
+    return (
+        f"{action.output_tokens:.0f} boot tokens of {names}, and the whole answer of the one that began best, "
+        f"expected quality {action.gain:.2f} for {_cost(quote.first[0], action.cost_nanousd)}"
+    )
 
 
 def _step(ranked: RankedCandidate) -> str:

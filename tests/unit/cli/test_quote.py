@@ -8,7 +8,7 @@ import pytest
 
 from lightrouter.cli.__main__ import run
 from lightrouter.runtime.errors import Code, ServiceError, Violation
-from lightrouter.v1.candidate_pb2 import ACTION_ASK, ActionValue, RankedCandidate
+from lightrouter.v1.candidate_pb2 import ACTION_ASK, ACTION_BOOT, ActionValue, RankedCandidate
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_INVALID_REQUEST
 from lightrouter.v1.ledger_pb2 import Degradation, NotAsked
 from lightrouter.v1.policy_pb2 import Policy
@@ -65,6 +65,19 @@ def test_it_says_what_further_answers_are_expected_to_come_to(
     quote = QuoteResponse(first=[first], expected_cost_nanousd=210_000)
     assert run(["quote", "Why?", "--address", serve(FakeRouter(quote=quote))]) == 0
     assert said in capsys.readouterr().out
+
+
+def test_it_says_who_would_boot(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = ActionValue(action=ACTION_BOOT, gain=0.68, cost_nanousd=260_000, output_tokens=20)
+    first = [RankedCandidate(candidate=name, actions=[plan]) for name in ("a", "b")]
+    quote = QuoteResponse(first=first, others=QUOTE.others, expected_cost_nanousd=260_000)
+    assert run(["quote", "Why?", "--address", serve(FakeRouter(quote=quote))]) == 0
+    assert capsys.readouterr().out.startswith(
+        "first: 20 boot tokens of a, b, and the whole answer of the one that began best, "
+        "expected quality 0.68 for $0.000260000\n"
+        "else: b, expected quality 0.55 for $0.000030000, 120 tokens written\n"
+        "expected cost: $0.000260000, and more if one more is worth it\n"
+    )
 
 
 def test_a_quote_without_prices_names_no_cost(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:

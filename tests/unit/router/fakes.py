@@ -22,6 +22,7 @@ from lightrouter.v1.adapter_pb2 import (
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse, AggregateResult, AnswerChunk
 from lightrouter.v1.candidate_pb2 import (
     ACTION_ASK,
+    ACTION_BOOT,
     CONTINUATION_NONE,
     ActionValue,
     ModelTarget,
@@ -258,7 +259,7 @@ class FakeSelector:
     """Ranks by the given scores; candidates without one have 0.5 and keep their order.
 
     With `asking`, which has for each candidate its gain as the first answer, its gain as a later one and its cost, it
-    answers what asking each outright is worth.
+    answers what asking each outright is worth. With `booting` too, these candidates boot with this value.
     """
 
     def __init__(self, scores: dict[str, float] | None = None, agreement: float = 0.0) -> None:
@@ -273,6 +274,8 @@ class FakeSelector:
         self.shortlists: list[ShortlistRequest] = []
         self.asking: dict[str, tuple[float, float, int]] = {}
         self.further: tuple[float, int] | None = None
+        self.booting: tuple[str, ...] = ()
+        self.boot_value = ActionValue(action=ACTION_BOOT, gain=0.8, cost_nanousd=15, output_tokens=2, net_value=785)
 
     async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
         assert not deadline.expired
@@ -305,6 +308,9 @@ class FakeSelector:
             steps = self._asked(request.candidates, request.worth_nanousd, first=True)
             if self.further and request.most_answers > 1:
                 steps[0].actions[0].further_gain, steps[0].actions[0].further_cost_nanousd = self.further
+            for step in steps:
+                if step.candidate in self.booting:
+                    step.actions.insert(0, self.boot_value)
             return ShortlistResponse(candidates=steps)
         scores = {each.candidate: self.scores.get(each.candidate, 0.5) for each in request.candidates}
         ranked = sorted(scores.items(), key=lambda item: -item[1])

@@ -146,7 +146,11 @@ def booting(route: RouteContext, planned: Plan) -> RouteContext:
     names = {candidate.name for candidate in boots}
     others = [step.candidate for step in planned.steps if step.candidate.name not in names]
     standby = (*others, *admission.standby)
-    return reserve_boots(replace(route, admission=replace(admission, candidates=tuple(boots), standby=standby)))
+    policy = Policy()
+    policy.CopyFrom(admission.policy)
+    policy.boot_tokens = max(candidate.boot_tokens for candidate in boots)
+    admission = replace(admission, policy=policy, candidates=tuple(boots), standby=standby)
+    return reserve_boots(replace(route, admission=admission))
 
 
 def _boots_of(route: RouteContext, ranked: Sequence[RankedCandidate]) -> list[Step]:
