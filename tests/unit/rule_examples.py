@@ -292,6 +292,7 @@ EXAMPLES = [
             ("max_output_tokens: -1", "max_output_tokens", "int64.gte"),
             *bounds("reasoning_tokens", "double", ("gte", -0.1), ("lte", 1.1e9)),
             *bounds("boot_tokens", "double", ("gte", -0.1), ("lte", 1.1e9)),
+            *bounds("overshoot_tokens", "double", ("gte", -0.1), ("lte", 1.1e9)),
         )
     ),
     # aggregator.proto

@@ -174,7 +174,7 @@ def test_figures_are_of_prompts_that_were_not_learned_from() -> None:
 
 
 def test_gains_learn_from_the_models_of_the_folds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures and gains need models that have not seen the prompt: these are trained once. Boots have two of their own."""
+    """Figures and gains need models that have not seen the prompt: these are trained once. Boots have two more."""
     fitted: list[int] = []
     fit_once = quality.fit
 

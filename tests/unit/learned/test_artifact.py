@@ -13,7 +13,6 @@ import pytest
 
 from lightrouter.learned import gain
 from lightrouter.learned.artifact import GENERAL, MANIFEST, Artifact, ArtifactError, load, prepare, save
-from lightrouter.learned.boots import BootShare
 from lightrouter.learned.features import NAMES, Candidate, PartialAnswer
 from lightrouter.learned.followups import Followups, Offer
 from lightrouter.learned.gain import Gains
@@ -96,32 +95,6 @@ def test_gains_without_a_share_for_the_first_answer_count_alone(tmp_path: Path) 
     old = load(tmp_path).model.gains
     assert old is not None
     assert old.first_share == 1
-
-
-def test_boots_are_loaded_and_artifacts_without_them_too(tmp_path: Path) -> None:
-    made = artifact()
-    made.model.boots = [
-        BootShare(options=True, candidates=2, tokens=10, share=0.25),
-        BootShare(options=False, candidates=3, tokens=200, share=0.0),
-    ]
-    save(made, tmp_path)
-    assert load(tmp_path).model.boots == made.model.boots
-    manifest = json.loads((tmp_path / MANIFEST).read_text())
-    del manifest["boots"]
-    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
-    assert not load(tmp_path).model.boots
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [{"candidates": 1}, {"candidates": "two"}, {"tokens": 0}, {"tokens": -1}, {"share": 1.5}, {"share": None}],
-    ids=str,
-)
-def test_boots_that_cannot_be_are_refused(tmp_path: Path, changed: dict[str, object]) -> None:
-    save(artifact(), tmp_path)
-    _change(tmp_path, boots=[{"options": True, "candidates": 2, "tokens": 10, "share": 0.25} | changed])
-    with pytest.raises(ArtifactError, match="damaged"):
-        load(tmp_path)
 
 
 def test_gains_of_other_features_are_refused(tmp_path: Path) -> None:

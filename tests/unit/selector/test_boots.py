@@ -43,18 +43,14 @@ def model(tokens: int, shares: Sequence[BootShare] = SHARES, second: float = 0.6
 def planned(
     known: Model, prompt: str = LETTERED, worth: int = 10**7, names: Sequence[str] = ("good", "other"), **terms: object
 ) -> list[RankedCandidate]:
-    made = CallTerms(  # type: ignore[arg-type]  # passed on as they are
-        **(
-            {
-                "prices": PRICES,
-                "input_tokens": 50,
-                "max_output_tokens": 2000,
-                "boot_tokens": 230,
-                "overshoot_tokens": 30,
-            }
-            | terms
-        )
-    )
+    base: dict[str, object] = {
+        "prices": PRICES,
+        "input_tokens": 50,
+        "max_output_tokens": 2000,
+        "boot_tokens": 230,
+        "overshoot_tokens": 30,
+    }
+    made = CallTerms(**(base | terms))  # type: ignore[arg-type]  # passed on as they are
     unasked = [ShortlistCandidate(candidate=name, prior=0.5, terms=made) for name in names]
     return asked_outright(known, prompt, (), unasked, worth)
 
