@@ -225,8 +225,9 @@ class Policy(_message.Message):
     worth_nanousd: _builtins.int
     """What a right answer is worth to the caller, in nano-dollars (10^-9 US dollars), 0 or more: one candidate is asked
     for its whole answer, without a boot stage, and one more, up to k, only while the quality that it is expected to
-    add, times this, exceeds its expected cost. 0 is one answer of the cheapest candidate. Only LEARNED knows gains: the
-    route begins with a boot stage if its artifact does not know the pool's candidates. It replaces `min_gain`; k is
+    add, times this, exceeds its expected cost. 0 is one answer of the cheapest candidate. If that is expected to be
+    worth more, two or three candidates boot, and the one that began best finishes the first answer. Only LEARNED knows
+    gains: all boot if its artifact does not know the pool's candidates. It replaces `min_gain`; k is
     then 4 and the aggregator BEST unless the request sets them. Default: the router's configuration, $0.01 unless
     changed, for requests that set neither `min_gain` nor anything of the boot stage, nor another selector.
     """
