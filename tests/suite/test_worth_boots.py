@@ -45,7 +45,7 @@ def artifact(folder: Path, share: float) -> Path:
         Priors([f"model-of-{name}" for name in NAMED], examples),
         [hedging],
         0.5,
-        gains=Gains(first=nothing, later=nothing, first_share=0.0),
+        gains=Gains(nothing, nothing, first_share=0.0, further_cost=nothing, further_gain=nothing),
         boots=[BootShare(options=True, candidates=2, tokens=BOOT, share=share)],
     )
     save(Artifact(trained, "0" * 64, {}, {}), folder / "artifact")

@@ -8,11 +8,11 @@ from statistics import fmean
 from typing import Final
 
 from lightrouter.learned.features import Candidate, PartialAnswer
-from lightrouter.learned.followups import Offer
+from lightrouter.learned.followups import Followups, Offer
 from lightrouter.learned.model import Model, Outlook
 from lightrouter.learned.steps import Step
 from lightrouter.runtime.ledger import MOST_NANOUSD
-from lightrouter.selector.boots import Starter, best_boots
+from lightrouter.selector.boots import BootPlan, Starter, best_boots
 from lightrouter.selector.costs import expected_cost
 from lightrouter.v1.candidate_pb2 import ACTION_ASK, ActionValue, CallTerms, RankedCandidate
 from lightrouter.v1.policy_pb2 import AnswerPattern
@@ -20,6 +20,8 @@ from lightrouter.v1.selector_pb2 import ShortlistCandidate
 
 # The expected tokens of an answer if neither the model nor the request says anything of its length: a choice.
 _USUAL_TOKENS: Final = 200.0
+# The answers that may follow the first one if the request does not say it: the router asks for at most four.
+_USUAL_FURTHER: Final = 3
 
 
 def asked_outright(
@@ -62,30 +64,40 @@ def asked_outright(
     ]
     order = sorted(range(len(ranked)), key=lambda place: -ranked[place].actions[0].net_value)
     ranked = [ranked[place] for place in order]
+    ordered = [candidates[place] for place in order]
     if most_answers:
-        _add_followups(model, prompt, [candidates[place] for place in order], ranked, worth, most_answers - 1)
+        _add_followups(model, prompt, ordered, ranked, worth, most_answers - 1)
     if model.boots and not answers:
-        _add_boots(model, prompt, ranked, [unasked[place].terms for place in order], worth)
+        plan = _boots(model, prompt, ranked, [unasked[place].terms for place in order], worth)
+        most = most_answers - 1 if most_answers else _USUAL_FURTHER
+        if plan and plan.value.net_value > _whole_value(model, prompt, ordered, ranked, worth, most):
+            for each in ranked[: plan.candidates]:
+                each.actions.insert(0, plan.value)
     return ranked
 
 
-def _add_boots(
+def _boots(
     model: Model, prompt: str, ranked: Sequence[RankedCandidate], terms: Sequence[CallTerms], worth: int
-) -> None:
-    """Adds the plan to boot to the actions of its candidates, before the others, if it is the most valuable step."""
+) -> BootPlan | None:
+    """Returns the most valuable plan to boot; None if asking the first candidate outright is worth as much."""
     asks = [each.actions[0] for each in ranked]
     starters = [
         Starter(each, min(max(ask.gain, 0.0), 1.0), ask.output_tokens) for each, ask in zip(terms, asks, strict=True)
     ]
     lettered = bool(model.featurizer.question(prompt).options)
     plan = best_boots(model.boots, starters, worth, options=lettered)
-    if plan is None or plan.value.net_value <= asks[0].net_value:
-        return
-    if asks[0].HasField("further_gain"):
-        # The steps after it are those after an answer that was asked outright.
-        plan.value.further_gain, plan.value.further_cost_nanousd = asks[0].further_gain, asks[0].further_cost_nanousd
-    for each in ranked[: plan.candidates]:
-        each.actions.insert(0, plan.value)
+    return plan if plan and plan.value.net_value > asks[0].net_value else None
+
+
+def _whole_value(
+    model: Model, prompt: str, candidates: Sequence[Candidate], ranked: Sequence[RankedCandidate], worth: int, most: int
+) -> float:
+    """Returns what asking outright is worth to the end, less its cost; infinite if what follows was not learned.
+
+    A boot tells much of what a further answer would tell, so it has to be worth more than all of them.
+    """
+    found = _followups(model, prompt, candidates, ranked, worth, most)
+    return inf if found is None else ranked[0].actions[0].net_value + found.gain * worth - found.cost
 
 
 def _add_followups(
@@ -93,13 +105,21 @@ def _add_followups(
 ) -> None:
     """Adds to the first candidate's action what the answers after its own are expected to come to."""
     actions = [each.actions[0] for each in ranked]
-    # Without prices, a value has the cost that tokens stand in for.
-    costs = [max(0.0, action.gain * worth - action.net_value) for action in actions]
-    found = model.followups(prompt, list(map(Offer, candidates, costs)), worth, most)
+    found = _followups(model, prompt, candidates, ranked, worth, most)
     if found is not None:
         actions[0].further_gain = found.gain
         priced = any(action.cost_nanousd for action in actions)
         actions[0].further_cost_nanousd = min(round(found.cost), MOST_NANOUSD) if priced else 0
+
+
+def _followups(
+    model: Model, prompt: str, candidates: Sequence[Candidate], ranked: Sequence[RankedCandidate], worth: int, most: int
+) -> Followups | None:
+    """Returns what the answers after the first candidate's are expected to come to; None if that was not learned."""
+    actions = [each.actions[0] for each in ranked]
+    # Without prices, a value has the cost that tokens stand in for.
+    costs = [max(0.0, action.gain * worth - action.net_value) for action in actions]
+    return model.followups(prompt, list(map(Offer, candidates, costs)), worth, most)
 
 
 def described(candidate: ShortlistCandidate) -> Candidate:

@@ -814,7 +814,8 @@ class QuoteResponse(_message.Message):
     """
     expected_cost_nanousd: _builtins.int
     """Expected cost in nano-dollars: of the first answer, and of those that may follow, as likely as they are. With an
-    artifact of an older version, of the first answer alone. Default: not set, unknown.
+    artifact of an older version, or if worth decides that some boot, of the first answer alone. Default: not set,
+    unknown.
     """
     worst_cost_nanousd: _builtins.int
     """The most that the route can cost, in nano-dollars: the calls that the policy allows, each at its maximum, and never

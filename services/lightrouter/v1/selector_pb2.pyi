@@ -117,7 +117,7 @@ class ShortlistResponse(_message.Message):
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.RankedCandidate]:
         """Every candidate once, with its expected quality as the score, best first. With `worth_nanousd`, and if the model
         knows gains and at least half of the candidates, each has its action, and the order is by the actions' values. If
-        it is worth more that some boot first, each of these has the action BOOT too.
+        it is worth more that some boot first, each of these has the action BOOT too, before the other one.
         """
 
     def __init__(

@@ -27,8 +27,11 @@ LONG, SHORT = 1000, 40
 SHARES = [BootShare(options=True, candidates=2, tokens=20, share=0.3)]
 
 
-def model(tokens: int, shares: Sequence[BootShare] = SHARES, second: float = 0.6) -> Model:
-    """`good` is right on 60 prompts of 100, `other` on `second` of them; their answers have this many tokens."""
+def model(tokens: int, shares: Sequence[BootShare] = SHARES, second: float = 0.6, further: float | None = 0.0) -> Model:
+    """`good` is right on 60 prompts of 100, `other` on `second` of them; their answers have this many tokens.
+
+    The answers after the first one add `further` for nothing; None if that was not learned.
+    """
     length = 4 * tokens
     examples = [
         Example(hashed_words(f"prompt w{number}"), [float(number < 60), float(number < 100 * second)], [length] * 2)
@@ -36,6 +39,8 @@ def model(tokens: int, shares: Sequence[BootShare] = SHARES, second: float = 0.6
     ]
     first = Tree([-1], [0.0], [0], [0])
     gains = Gains(first=[first], later=[first], first_share=0.0)
+    if further is not None:
+        gains = gains._replace(further_cost=[first], further_gain=[Tree([-1], [further], [0], [0])])
     quality = [Tree([-1], [0.0], [0], [0])]
     return Model(Priors(("good", "other"), examples), quality, 0.5, gains=gains, boots=shares)
 
@@ -69,6 +74,9 @@ CASES: dict[str, tuple[Model, dict[str, object], list[str]]] = {
     "a boot that is cut and cheap to read again": (model(LONG), {"boot_is_cut": True}, BOTH),
     "a boot that is cut and dear to read again": (model(LONG), {"boot_is_cut": True, "input_tokens": 300}, []),
     "held, the same prompt is read once less": (model(LONG), {"input_tokens": 300}, BOTH),
+    "further answers add less": (model(LONG, further=0.04), {}, BOTH),
+    "further answers add as much": (model(LONG, further=0.08), {}, []),
+    "what further answers add was not learned": (model(LONG, further=None), {}, []),
     "a small worth": (model(LONG), {"worth": 1_000_000}, []),
     "no worth": (model(LONG), {"worth": 0}, []),
     "no prices, where tokens stand in": (model(LONG), {"prices": None, "worth": 10**9}, BOTH),
