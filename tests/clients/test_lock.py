@@ -22,7 +22,11 @@ def shake256(content: bytes) -> str:
 @pytest.mark.timeout(600)  # The first run fetches the repository.
 def test_the_digest_of_the_lock_is_that_of_the_repository(tmp_path: Path) -> None:
     toolchain.require("go", (1, 26), "version")
-    root = Path(json.loads(toolchain.run(["go", "mod", "download", "-json", PROTOVALIDATE], cwd=tmp_path))["Dir"])
+    fetched = json.loads(toolchain.execute(["go", "mod", "download", "-json", PROTOVALIDATE], cwd=tmp_path).stdout)
+    if "Error" in fetched:
+        # A proxy of modules need not have a version without a tag, and says nothing of the lock then.
+        pytest.skip(fetched["Error"])
+    root = Path(fetched["Dir"])
     files = {"LICENSE": root / "LICENSE", "README.md": root / "README.md", PROTO: root / "proto/protovalidate" / PROTO}
     # buf's digest b5 of a module without dependencies: a manifest of its files, sorted by path, hashed twice.
     manifest = "".join(f"shake256:{shake256(file.read_bytes())}  {path}\n" for path, file in sorted(files.items()))
