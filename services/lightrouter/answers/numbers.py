@@ -328,8 +328,8 @@ def _multiplied(text: str, value: Fraction, found: re.Match[str], currency: str 
     """Returns a number times what stands behind it, like million, and its end."""
     end = found.end()
     if not found["many"]:
-        scale, end = short_scale(text, end, currency)
-        return value * scale, end
+        short, end = short_scale(text, end, currency)
+        return value * short, end
     word = found["many"].strip().lower()
     scale = times(word)
     total = value * scale

@@ -27,7 +27,8 @@ AMOUNTS = {
     "0.5": ["€0.500", "0.500 €", "Rp0.500"],
     "1.2345": ["€1.2345", "1.2345 VND"],
     "1200000": [
-        "$1.2M", "$1.2 M", "It cost $1.2 M.", "The answer is $1.2 M in cash.", "US$1.2 M", "€1.2 M", "1.2M USD", "1.2 M USD",
+        "$1.2M", "$1.2 M", "It cost $1.2 M.", "The answer is $1.2 M in cash.", "US$1.2 M", "€1.2 M", "1.2M USD",
+        "1.2 M USD",
         "1.2M€", "1.2 M€", "1.2M euros", "1.2 M EUR", "$1.2mn", "$1.2 mn", "$1.2 Mn", "$1.2MM", "1.2 mn dollars",
         "1.2m euros", "USD 1.2 M", "USD 1.2M",
     ],
