@@ -13,7 +13,7 @@ import pytest
 from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.providers import http_provider, openai_reply, reply
 from lightrouter.adapter.text.coalesce import TextDelta
-from lightrouter.runtime.errors import ServiceError
+from lightrouter.runtime.errors import ServiceError, Spent
 from lightrouter.runtime.ledger import failed_entry
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.chat_pb2 import FinishReason
@@ -75,6 +75,47 @@ async def test_a_call_that_fails_says_what_it_cost(behaviour: Behaviour, spent: 
     # A stream whose text the caller has fails at once; other calls are retried.
     assert costs == ([costs[0], 2 * costs[0]] if spent else [0, 0])
     assert bool(costs[0]) == spent
+
+
+FREE = (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("behaviours_in_turn", "spent"),
+    [
+        *(pytest.param([behaviours.status(code)], FREE, id=str(code)) for code in (301, 400, 401, 402, 403, 404, 422)),
+        pytest.param([behaviours.status(429)], FREE, id="429"),
+        pytest.param([behaviours.status(500)], None, id="500"),
+        pytest.param([behaviours.reset], None, id="reset"),
+        pytest.param([behaviours.raw(b"<html>")], None, id="no-json"),
+        # What one attempt may have cost, a later one that was refused does not undo.
+        pytest.param([behaviours.status(500), behaviours.status(429)], None, id="500-429"),
+        pytest.param([behaviours.status(500), behaviours.status(401)], None, id="500-401"),
+        pytest.param([behaviours.status(429), behaviours.status(500)], None, id="429-500"),
+        pytest.param([behaviours.status(429), behaviours.status(401)], FREE, id="429-401"),
+    ],
+)
+async def test_a_call_that_certainly_cost_nothing_says_so(
+    behaviours_in_turn: list[Behaviour], spent: tuple[int, int] | None
+) -> None:
+    async with Upstream(*behaviours_in_turn) as upstream, adapter(upstream.base_url, **COSTS) as served:
+        with pytest.raises(ServiceError) as caught:
+            await asked(served, generation(), streamed=False)
+    found = caught.value.spent
+    assert (found and (found.usage.input_tokens + found.usage.output_tokens, found.cost_nanousd)) == spent
+    line = failed_entry(Stage.STAGE_BOOT, "fast", caught.value, 1.0)
+    assert (line.cost_nanousd, line.usage.estimated) == (0, False)
+
+
+async def test_a_call_that_reached_no_provider_certainly_cost_nothing() -> None:
+    async with Upstream(behaviours.status(500)) as upstream:
+        url = upstream.base_url
+    async with adapter(url, **COSTS) as served:
+        with pytest.raises(ServiceError) as caught:
+            await asked(served, generation(), streamed=False)
+    assert caught.value.reason == ErrorReason.ERROR_REASON_UPSTREAM_UNAVAILABLE
+    assert caught.value.attempts == 2
+    assert caught.value.spent == Spent.nothing()
 
 
 @pytest.mark.parametrize("member", ["content", "reasoning_content"])

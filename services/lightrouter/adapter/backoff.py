@@ -36,4 +36,5 @@ class Backoff:
             retryable=True,
             works=None,
             retry_after=seconds,
+            free=True,
         )

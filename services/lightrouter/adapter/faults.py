@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from lightrouter.adapter.quirks import PREFILL, Quirks, Remedy
-from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.errors import Code, ServiceError, Spent
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
@@ -35,6 +35,9 @@ class UpstreamError(ServiceError):
         works: What the failure shows of the provider: True that it works, False that it does not, None nothing.
         stale: Whether the only cause may be a kept connection that the provider had closed.
         remedies: Changes of the request after which the provider may accept it.
+
+    An attempt that certainly cost nothing, because the provider was not reached or refused before the model ran, has
+    spent nothing; of any other it is not known here.
     """
 
     remedies: tuple[Remedy, ...] = ()
@@ -49,14 +52,16 @@ class UpstreamError(ServiceError):
         works: bool | None = False,
         stale: bool = False,
         retry_after: float | None = None,
+        free: bool = False,
     ) -> None:
-        super().__init__(code, reason, message, retry_after=retry_after)
+        spent = Spent.nothing() if free else None
+        super().__init__(code, reason, message, retry_after=retry_after, spent=spent)
         self.retryable = retryable
         self.works = works
         self.stale = stale
 
 
-def unavailable(what: str, *, stale: bool = False) -> UpstreamError:
+def unavailable(what: str, *, stale: bool = False, free: bool = False) -> UpstreamError:
     """Returns the error for a provider that cannot be reached, or hung up. `what` completes "the provider ..."."""
     return UpstreamError(
         Code.UNAVAILABLE,
@@ -64,6 +69,7 @@ def unavailable(what: str, *, stale: bool = False) -> UpstreamError:
         f"the provider {what}",
         retryable=True,
         stale=stale,
+        free=free,
     )
 
 
@@ -75,6 +81,7 @@ def rate_limited(retry_after: float | None, detail: str = "") -> UpstreamError:
         _sentence("the provider's rate limit is reached (HTTP 429)", detail),
         retryable=True,
         retry_after=retry_after,
+        free=True,
     )
 
 
@@ -85,12 +92,13 @@ def unpaid(status: int | None, detail: str) -> UpstreamError:
         Code.RESOURCE_EXHAUSTED,
         ErrorReason.ERROR_REASON_UPSTREAM_RATE_LIMITED,
         _sentence(f"the quota or the balance of the account at the provider is used up{said}", detail),
+        free=True,
     )
 
 
 def unauthenticated(what: str) -> UpstreamError:
     """Returns the error for credentials that are missing, or that the provider refuses; `what` is the sentence."""
-    return UpstreamError(Code.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_UPSTREAM_UNAUTHENTICATED, what)
+    return UpstreamError(Code.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_UPSTREAM_UNAUTHENTICATED, what, free=True)
 
 
 def key_refused(status: int | None, detail: str) -> UpstreamError:
@@ -123,6 +131,7 @@ def rejected(status: int | None, detail: str, *, works: bool | None = None) -> U
         ErrorReason.ERROR_REASON_UPSTREAM_REJECTED,
         _sentence(f"the provider refused the request{said}", detail),
         works=works,
+        free=True,
     )
 
 
@@ -133,6 +142,7 @@ def redirected(status: int, target: str) -> UpstreamError:
         Code.FAILED_PRECONDITION,
         ErrorReason.ERROR_REASON_UPSTREAM_REJECTED,
         f"the provider's address {where} (HTTP {status})",
+        free=True,
     )
 
 
@@ -195,7 +205,9 @@ def empty_output(
 
 def not_recorded(sentence: str) -> UpstreamError:
     """Returns the error for a request that the candidate's recording does not have."""
-    return UpstreamError(Code.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_NOT_RECORDED, sentence, works=True)
+    return UpstreamError(
+        Code.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_NOT_RECORDED, sentence, works=True, free=True
+    )
 
 
 def by_status(status: int, detail: str, retry_after: float | None) -> UpstreamError:

@@ -87,6 +87,7 @@ class GenerationRun:
         self._deltas: list[TextDelta] = []
         self._calls = ToolCalls()
         self._attempts = 0
+        self._is_cost_known = True
         self._lost = Usage()
         self._finish = _UNSPECIFIED
         self._begun = self._attempt_begun = time.monotonic()
@@ -334,12 +335,11 @@ class GenerationRun:
 
         A call that its caller cancels after the checkpoint has not failed: it was not chosen.
         """
-        used = self._spent()
-        spent = Spent(used, cost_nanousd(self._prices, used))
+        spent = Spent(used := self._spent(), cost_nanousd(self._prices, used))
         if isinstance(error, ServiceError):
             error.attempts = self._attempts
-            if used.input_tokens:
-                error.spent = spent
+            is_known = not self._attempts or (self._is_cost_known and error.spent)
+            error.spent = spent if used.input_tokens or is_known else None
         elif self.checkpoint is not None and isinstance(error, asyncio.CancelledError | GeneratorExit):
             self._observer.dropped(self.plan.request, spent, self._attempts)
             return
@@ -347,6 +347,7 @@ class GenerationRun:
 
     def retry(self, error: ServiceError, seconds: float) -> None:
         """Reports to the observer that an attempt failed and that another follows after `seconds`."""
+        self._is_cost_known &= error.spent is not None
         self._observer.retried(self._attempts, error, seconds)
 
     def _settled(self, raw: TextDelta) -> TextDelta:

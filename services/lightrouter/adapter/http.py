@@ -173,10 +173,12 @@ class Endpoint:
         if isinstance(error, aiohttp.ClientResponseError):
             return faults.malformed("something that is not HTTP")
         if isinstance(error, TimeoutError):
-            return faults.unavailable("did not accept the connection in time")
+            return faults.unavailable("did not accept the connection in time", free=True)
         if isinstance(error, aiohttp.ClientSSLError):
-            return faults.unavailable("cannot be trusted: TLS failed")
-        if isinstance(error, aiohttp.ClientConnectorError) or not isinstance(error, _HUNG_UP):
+            return faults.unavailable("cannot be trusted: TLS failed", free=True)
+        if isinstance(error, aiohttp.ClientConnectorError):
+            return faults.unavailable("cannot be reached", free=True)
+        if not isinstance(error, _HUNG_UP):
             return faults.unavailable("cannot be reached")
         # As a rule, the provider had closed a kept connection meanwhile. llama.cpp's server, for example, closes each
         # connection after a stream and announces the opposite. From now on, no connection is kept after a stream.

@@ -20,14 +20,16 @@ _MOST_CHARACTERS: Final = 256
 # Of a longer one only white space, case and composition are normalized.
 _MOST_BARED: Final = 4_096
 _MOST_PASSES: Final = 8
-_CURRENCIES: Final = frozenset("\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u20ba\u0e3f")
+_CURRENCIES: Final = frozenset("\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u20ba\u0e3f\u20ab")
 # Dollars of the United States have no sign in a canonical form, since theirs is also TeX's.
 _NAMES: Final = {
     "eur": "\u20ac", "gbp": "\u00a3", "inr": "\u20b9", "rs": "\u20b9", "us": "", "usd": "", "us$": "",
     "ca": "cad", "ca$": "cad", "c$": "cad", "au": "aud", "au$": "aud", "a$": "aud", "r$": "brl", "rmb": "cny",
+    "vnd": "\u20ab", "rp": "idr",
 }  # fmt: skip
 _NAMED: Final = re.compile(
-    r"[a-z]{1,3}\$|eur|(?<![a-z])(?:usd?|gbp|jpy|cny|rmb|inr|chf|cad?|aud?|rs?)(?![a-z])", re.IGNORECASE
+    r"[a-z]{1,3}\$|eur|(?<![a-z])(?:usd?|gbp|jpy|cny|rmb|inr|chf|vnd|idr|brl|dkk|cad?|aud?|rs?|rp)(?![a-z])",
+    re.IGNORECASE,
 )
 # The case of these letters counts: mW is not MW, Mb not MB, M not m, and a capital sigma is a sum.
 _CASED: Final = re.compile(

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from math import factorial
 from typing import Final, NamedTuple
 
 from lightrouter.answers.announced import announcements, unmarked, unretracted
 from lightrouter.answers.cardinals import begins_with_cardinal, cardinal
+from lightrouter.answers.currencies import CURRENCY, GROUPED_BEHIND, SHORT_BEHIND, separates_groups, short_scale
 from lightrouter.answers.han import begins_with_han, han
 from lightrouter.answers.plain import plain, without_tex
 from lightrouter.answers.scales import SCALE, UNSPACED, times
@@ -35,14 +37,11 @@ _GROUPED: Final = (
 _DECIMAL_COMMA: Final = r"(?<!\d,)(?<![(\[{])(?<![(\[{]-)(?:0,\d+|\d+,\d{1,2}|\d+,\d{4,})(?!,?\d)(?!\s?[)\]}])"
 _PLAIN: Final = rf"{_DECIMAL_COMMA}|\d+(?:\.\d+)?|\.\d+"
 _UNSIGNED: Final = rf"(?:{_GROUPED}|{_PLAIN})"
-_CURRENCY: Final = (
-    r"(?:(?:(?<![A-Za-z])[A-Z]{1,3})?\$|[\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u20ba\u0e3f]"
-    r"|(?<![A-Za-z])(?:USD?|EUR|GBP|JPY|CNY|RMB|INR|CHF|CAD?|AUD?|R|Rs\.?))"
-)
 _START: Final = re.compile(r"\d|(?<!\d)\.(?=\d)")
-# Versions, addresses, dates, times, ratios and hexadecimal numbers, unless points separate groups of three digits.
+# Versions, addresses, dates, times, ratios, hexadecimal numbers and ranges, unless points separate groups of digits.
 _CHAIN: Final = re.compile(
-    r"\d+([-./])\d+(?:\1\d+)+|\d+(?::\d+)+|\d{1,2}h\d{2}(?!\d)|\d+'\s?\d+\"|\d+ : \d+|0(?:x[\da-f]+|[bo]\d+)",
+    r"\d+([-./])\d+(?:\1\d+)+|\d+(?::\d+)+|\d{1,2}h\d{2}(?!\d)|\d+'\s?\d+\"|\d+ : \d+|0(?:x[\da-f]+|[bo]\d+)"
+    r"|\d+(?:\.\d+)?(?:(\s?)\.\.\2|\.{3}|\u2026)-?\d+(?:\.\d+)?",
     re.IGNORECASE,
 )
 # "minus" is a sign or an operator, like the dash; "negative" is always a sign.
@@ -51,7 +50,7 @@ _SIGN: Final = (
     r"|[\u8d1f\u8ca0]|\u30de\u30a4\u30ca\u30b9|\ub9c8\uc774\ub108\uc2a4\s?|\uc74c\uc218\s?|\u090b\u0923\s"
 )
 _BEFORE: Final = re.compile(
-    rf"(?P<sign>{_SIGN})?(?P<share>(?<![\w)])%|\u767e\u5206\u4e4b\s?)?(?P<currency>{_CURRENCY}\s?)?(?P<inner>[-+])?$",
+    rf"(?P<sign>{_SIGN})?(?P<share>(?<![\w)])%|\u767e\u5206\u4e4b\s?)?(?P<currency>{CURRENCY}\s?)?(?P<inner>[-+])?$",
     re.IGNORECASE,
 )
 # After these characters a number has neither sign nor currency.
@@ -59,11 +58,16 @@ _NO_SIGN: Final = frozenset("0123456789/,;:=*_\n()[]{}")
 _NO_SIGN_SPACED: Final = frozenset("=*\u00d7/,:;")
 # A choice: the longest currency and sign before a number, with spaces.
 _MOST_BEFORE: Final = 16
+# Where an operator or a word for arrangements follows, ! is no exclamation.
+_FACTORIAL: Final = (
+    r"!(?=\s{0,2}(?:[=*/\u00d7\u00f7\u00b7+]|-\s?\d|\((?=\d)|(?:ways|permutations|arrangements|orders|orderings)\b))"
+)
 _NUMBER: Final = re.compile(
     rf"(?P<number>{_UNSIGNED})"
     r"(?:(?P<e>e[-+]?\d{1,3}(?![\w.]))"
     r"|\s{0,2}(?:\u00d7|\*|[\u2022\u2219](?=\s{0,2}10)|times(?=\s10\^)|x(?=\s{0,2}10\s?(?:\^|\*\*)))\s{0,2}10\s?(?:\^|\*\*)\s?[{(]?\s?(?P<ten>[-+]?\d{1,3})\s?[)}]?"
     r"|\s?(?:\^|\*\*)\s?[{(]?\s?(?P<power>[-+]?\d{1,3})\s?[)}]?(?!\w)"
+    rf"|(?P<factorial>{_FACTORIAL})"
     r"|(?P<mixed>\s{1,2}\d{1,9}/\d{1,9}(?![/\d]))|\s?/\s?(?P<below>-?\d{1,18})(?![\d/.,]*\d)"
     r"|\s?(?:\u5206\u4e4b|\u5206\u306e|\ubd84\uc758)\s?(?P<above>\d{1,18}))?"
     r"(?P<percent>\s?%|\s{0,2}(?:percent|per\s?cent|pct|prozent|procent|por\s?cien?to|por\s?cento|pour\s?cent|per\s?cento"
@@ -74,15 +78,12 @@ _NUMBER: Final = re.compile(
     rf"(?P<many>{SCALE})?",
     re.IGNORECASE,
 )
-# $5M and 5k; without a currency M is a unit, like molar.
-_SHORT: Final = re.compile(r"(?:k|(?P<money>[KMBmb]))(?!\w)")
-_SHORT_MANY: Final = {"k": 10**3, "m": 10**6, "b": 10**9}
 # A single digit after a word for 10,000 may mean thousands, so it is no part of the sum.
 _LEAST_PART: Final = 10
 # A run of digits that is a complete number: no text after it and no word before it changes its value. Most numbers are
 # of this kind, and reading them takes a fifth of the time (measured).
 _SIMPLE: Final = re.compile(
-    r"(?!0[A-Za-z])(\d{1,18})(?:\.(\d{1,18}))?"
+    rf"(?!0[A-Za-z]|{GROUPED_BEHIND})(\d{{1,18}})(?:\.(\d{{1,18}}))?(?!{SHORT_BEHIND}|\.\.|{_FACTORIAL})"
     r"(?!k|s\b|\s{0,2}(?:[XxPpHh]|[Bb][Nn]|[Tt][HhRrAa]|[Mm](?:[Ii][Ll]|[Ii][Oo]|[Rr][Dd])|[Bb][Ii][Ll]|[Ll][Aa][Kk]|[Cc][Rr][Oo]"
     r"|[Dd][Oo][Zz]|[Bb][Ii][Nn]|[Mm][Ll][DdNn]|[Mm][Ii][Ll]|[Mm][Ii][Jj]|[Nn][Gg]|[Rr][Ii][Bb]|[Jj][Uu][Tt]|[Tt](?:[Yy]|[Ii][Ss]|[Ii][Mm]|[^\x00-\x7f])|[\"\u2032]"
     r"|[Ee][-+\d]|[Ss][Tt]|[Nn][Dd]|[Rr][Dd]))"
@@ -95,10 +96,13 @@ _WORDS_BEFORE: Final = frozenset(
     [
         *("minus", "negative", "moins", "menos", "meno", "eksi"),
         *("us", "usd", "ca", "cad", "au", "aud", "r", "rs", "eur", "gbp", "jpy", "cny", "rmb", "inr", "chf"),
+        *("rp", "idr", "vnd", "brl", "dkk"),
     ]
 )
 # "us" is also a microsecond.
-_BEHIND: Final = re.compile(rf"(?:(?!(?:us|ca|au|r)[.,;:]?$){_CURRENCY}|dollars?|euros?)?[.,;:]?", re.IGNORECASE)
+_BEHIND: Final = re.compile(
+    rf"(?:(?!(?:us|ca|au|r)[.,;:]?$){CURRENCY}|dollars?|euros?|\u0111(?:\u1ed3ng)?|rupiah)?[.,;:]?", re.IGNORECASE
+)
 _ORDINAL: Final = re.compile(
     r"(?:st|nd|rd|th)\b|(?<=\d{4})s\b|[\u00ba\u00aa]|\s?(?:\u756a\u76ee|\ubc88\uc9f8|[\u03c0\u221a])", re.IGNORECASE
 )
@@ -164,7 +168,7 @@ def number_of(text: str) -> Number | None:
 
 def is_short(text: str, number: Number) -> bool:
     """Whether a number ends with a letter that elsewhere is a variable or a unit: 5k."""
-    return text[number.span[1] - 1] in "kKmMbB"
+    return text[number.span[1] - 1] in "kKmMbBT"
 
 
 def answer_number(text: str) -> Number | None:
@@ -307,7 +311,10 @@ def _read_carefully(text: str, begin: int, after: int) -> tuple[Number | None, i
     percent = bool(found["percent"] or (before and before["share"]))
     if percent:
         value /= 100
-    value, end = _multiplied(text, value, found, currency=bool(before and before["currency"]))
+    currency = before["currency"] if before else None
+    if separates_groups(text, begin, found.end("number"), currency, found.end()):
+        value *= 1000
+    value, end = _multiplied(text, value, found, currency)
     if before and (before["inner"] or before["sign"]):
         if not _is_sign(text, before, ahead):
             # The dash is not a sign, so it stays in the text.
@@ -317,14 +324,12 @@ def _read_carefully(text: str, begin: int, after: int) -> tuple[Number | None, i
     return Number(value, percent, (start, end)), end
 
 
-def _multiplied(text: str, value: Fraction, found: re.Match[str], *, currency: bool) -> tuple[Fraction, int]:
+def _multiplied(text: str, value: Fraction, found: re.Match[str], currency: str | None) -> tuple[Fraction, int]:
     """Returns a number times what stands behind it, like million, and its end."""
     end = found.end()
     if not found["many"]:
-        short = _SHORT.match(text, end)
-        if short is None or (short["money"] and not currency):
-            return value, end
-        return value * _SHORT_MANY[short[0].lower()], short.end()
+        short, end = short_scale(text, end, currency)
+        return value * short, end
     word = found["many"].strip().lower()
     scale = times(word)
     total = value * scale
@@ -365,6 +370,9 @@ def _scaled(value: Fraction, found: re.Match[str]) -> Fraction | None:
         power = int(found["power"])
         small = len(found["number"]) * abs(power) <= _MOST_EXPONENT
         return value**power if small and (value or power >= 0) else None
+    if found["factorial"]:
+        small = value.denominator == 1 and value <= _MOST_EXPONENT
+        return Fraction(factorial(int(value))) if small else None
     if found["mixed"]:
         above, below = map(int, found["mixed"].split("/"))
         return value + Fraction(above, below) if below else None

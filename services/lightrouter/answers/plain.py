@@ -34,9 +34,12 @@ _TEX_FRACTION: Final = re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]{1,64})\}|(\w))\s*
 _TEX_WRAPPER: Final = re.compile(
     r"\\(?:text(?:bf|it|rm|tt|sf|sc)?|math(?:bf|rm|it|sf|tt|cal|bb)|boldsymbol|bm|mbox|emph|underline|operatorname)\s*\{([^{}]*)\}"
 )
-# A dollar sign is TeX's unless letters stand around the amount: A$5, $5M.
+# A dollar sign is TeX's unless letters stand around the amount: A$5, $5M, $5 bn. These may be TeX's, too, if a second
+# sign ends a formula: $2T + 5$. A choice: few formulas in a sentence have more characters.
 _TEX_NOTHING: Final = re.compile(
-    r"\\(?:(?:left|right|displaystyle)(?![A-Za-z])|[()\[\]])|(?<![\\A-Z])\$(?!-?\d[\d.,]{0,16}(?:bn|[KMBkmb])(?![\w$]))|(?<=[A-Z])\$(?!\d)"
+    r"\\(?:(?:left|right|displaystyle)(?![A-Za-z])|[()\[\]])"
+    r"|(?<![\\A-Z])\$(?!-?\d[\d.,]{0,16}(?:bn|[KMBkmb]|(?:T|\s[KMBT]|\s?(?:MM|[Mm]n|[Tt]r?n|bln))(?![^$\n]{0,80}\$(?!\d)))(?![\w$]))"
+    r"|(?<=[A-Z])\$(?!\d)"
 )
 # Not after a backslash: two of them end a row.
 _TEX_SPACE: Final = re.compile(r"(?<!\\)\\(?:[,;: ]|quad\b|qquad\b|enspace\b|thinspace\b)|~")

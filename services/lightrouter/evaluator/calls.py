@@ -182,9 +182,8 @@ class CallRunner:
                 return CallResult(spent, call.failed, failure=f"a filter withheld the text of {call.subject.name}")
             return CallResult(spent, call.score(response.text)) if call.score else CallResult(spent, text=response.text)
         _log.info("%s failed on a validation prompt: %s", call.subject.name, error.message)
-        # The cost of a call without an answer is unknown, so it counts as the highest possible one.
         passing = error.code in _PASSING and error.reason not in _OWN
-        return CallResult(worst, call.failed, failure=error.message, passing=passing)
+        return CallResult(_spent_in_vain(call, error, worst), call.failed, failure=error.message, passing=passing)
 
     async def _patiently(self, call: Call, deadline: Deadline) -> GenerateResponse:
         """Repeats a call if the candidate is busy, says when to retry, and has billed nothing."""
@@ -192,7 +191,11 @@ class CallRunner:
             try:
                 return await self._models.generate(call.subject.target, _generation(call), deadline)
             except ServiceError as error:
-                if error.reason not in _BUSY or error.retry_after is None or error.spent:
+                if (
+                    error.reason not in _BUSY
+                    or error.retry_after is None
+                    or (error.spent and error.spent.usage.input_tokens)
+                ):
                     raise
                 # Several calls wait for the same candidate, and its retry time may cover only one of them.
                 wait = min(max(error.retry_after, _LEAST_WAIT_S * 2**number), _LONGEST_WAIT_S)
@@ -213,6 +216,18 @@ class CallRunner:
             )
         # The provider reports the cost of the last attempt. Earlier ones failed and count at their highest cost.
         return spent.plus(attempt.times(max(0, response.result.attempts - 1)))
+
+
+def _spent_in_vain(call: Call, error: ServiceError, worst: Amount) -> Amount:
+    """Returns the cost of a call that failed; the highest possible one if it is unknown."""
+    if error.spent is None:
+        return worst
+    usage, cost = error.spent
+    if not usage.input_tokens + usage.output_tokens:
+        return Amount()
+    # Attempts without any output are not counted in what is known.
+    earlier = call.attempt.times(max(0, error.attempts - 1))
+    return Amount(cost, usage.input_tokens + usage.output_tokens).plus(earlier)
 
 
 def _generation(call: Call) -> Generation:

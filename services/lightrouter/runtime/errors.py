@@ -56,6 +56,11 @@ class Spent(NamedTuple):
     usage: Usage
     cost_nanousd: int
 
+    @classmethod
+    def nothing(cls) -> Spent:
+        """Returns what a call has spent whose model certainly did not run."""
+        return cls(Usage(), 0)
+
 
 class ServiceError(Exception):
     """A failure that a caller can act on.
@@ -68,7 +73,7 @@ class ServiceError(Exception):
         retry_after: Seconds after which a retry may help; None if waiting does not help.
         failures: The failure of each candidate, by name.
         attempts: HTTP attempts of a failed model call; 0 if it made none or they are unknown.
-        spent: Usage and cost of a failed model call; None if there are none or they are unknown.
+        spent: Usage and cost of a failed model call, 0 if it certainly cost nothing; None if they are unknown.
         finish_reason: Why the model stopped, if it stopped without any text; unspecified if unknown.
     """
 

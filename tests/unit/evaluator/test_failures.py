@@ -20,7 +20,7 @@ from lightrouter.pool import statefile
 from lightrouter.pool.choices import State
 from lightrouter.recording.prompts import Asked
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.errors import Code, ServiceError, Spent
 from lightrouter.v1 import error_reason_pb2 as reasons
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget
@@ -30,12 +30,15 @@ from lightrouter.v1.chat_pb2 import (
     FINISH_REASON_STOP,
     FINISH_REASON_UNKNOWN,
     FinishReason,
+    Usage,
 )
 from tests.unit.evaluator.evaluation_support import Evaluations
-from tests.unit.evaluator.fakes import FakeModels, pool_text, prompts, settings
+from tests.unit.evaluator.fakes import OUTPUT_TOKENS, FakeModels, pool_text, prompts, settings
 
 QUALITY = {"good": 0.95, "fair": 0.9, "flaky": 1.0}
 ITEMS = prompts(200)
+# The highest tokens of one call on a prompt of three bytes, such as q1?: 16 for its message, and the limit.
+MOST = 3 + 16 + OUTPUT_TOKENS
 
 
 @pytest.fixture
@@ -200,6 +203,30 @@ async def test_one_that_is_only_busy_is_asked_again_when_it_says(
     report = await pool.run(models, settings(tmp_path, prompts(16)))
     assert report.outcome.scores["flaky"].failed == 0
     assert report.outcome.scores["flaky"].tally == (16, 16.0)
+
+
+@pytest.mark.parametrize(
+    ("spent", "attempts", "cost"),
+    [
+        # Nothing was sent, or the provider refused.
+        (Spent.nothing(), 1, 0),
+        (Spent.nothing(), 3, 0),
+        # A broken stream: what came, and earlier attempts at their highest cost.
+        (Spent(Usage(input_tokens=4, output_tokens=3), 10), 1, 7),
+        (Spent(Usage(input_tokens=4, output_tokens=3), 10), 2, 7 + MOST),
+        # Nobody knows, as after a timeout: all attempts of its adapter may have been billed.
+        (None, 1, 3 * MOST),
+    ],
+)
+async def test_a_call_that_failed_counts_what_it_cost(
+    pool: Evaluations, tmp_path: Path, spent: Spent | None, attempts: int, cost: int
+) -> None:
+    pool.path.write_text(pool_text("flaky"))
+    error = failure(Code.UNAVAILABLE, reasons.ERROR_REASON_UPSTREAM_UNAVAILABLE)
+    error.spent, error.attempts = spent, attempts
+    report = await pool.run(Failing(error, lambda *_: True), settings(tmp_path, prompts(5)))
+    assert report.spent.tokens == 5 * cost
+    assert bool(report.spent.nanousd) == bool(cost)
 
 
 ITEM = Asked("q", "", (), None, None, {})

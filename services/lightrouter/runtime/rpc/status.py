@@ -87,7 +87,7 @@ def _status(error: ServiceError, characters: int) -> Status:
         counted[_FINISH_REASON] = str(error.finish_reason)
     if error.spent:
         usage, cost = error.spent
-        counted |= {name: str(getattr(usage, name)) for name in _TOKENS} | {_COST: str(cost)}
+        counted |= {name: str(count) for name in _TOKENS if (count := getattr(usage, name))} | {_COST: str(cost)}
     details: list[Message] = [ErrorInfo(reason=reason_name(error.reason), domain=DOMAIN, metadata=counted)]
     if error.retry_after is not None:
         details.append(RetryInfo(retry_delay=duration(error.retry_after)))
@@ -154,7 +154,8 @@ def _spent(counted: Mapping[str, str]) -> Spent | None:
     """Returns the usage and cost of a failed call, marked as estimated: it is not known how providers bill it."""
     if _COST not in counted:
         return None
-    usage = Usage(**{name: _count(counted.get(name, "")) for name in _TOKENS}, estimated=True)
+    counts = {name: _count(counted.get(name, "")) for name in _TOKENS}
+    usage = Usage(**counts, estimated=any(counts.values()))
     cost = counted[_COST]
     return Spent(usage, int(cost) if cost.isdecimal() and len(cost) < _MOST_COST_DIGITS else 0)
 
