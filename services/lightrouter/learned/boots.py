@@ -14,7 +14,7 @@ class BootShare(NamedTuple):
         options: Whether the prompts have lettered options.
         candidates: How many candidates begin, 2 or more.
         tokens: The tokens that each of them writes before the choice, 1 or more.
-        share: The rise in quality by the choice, as a share of `room`, 0 to 1; 0 if none is established.
+        share: The established rise in quality by the choice, as a share of `room`, 0 to 1.
     """
 
     options: bool

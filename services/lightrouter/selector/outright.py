@@ -97,7 +97,10 @@ def _whole_value(
     A boot tells much of what a further answer would tell, so it has to be worth more than all of them.
     """
     found = _followups(model, prompt, candidates, ranked, worth, most)
-    return inf if found is None else ranked[0].actions[0].net_value + found.gain * worth - found.cost
+    if found is None:
+        return inf
+    # Each of them is asked for only where it pays.
+    return ranked[0].actions[0].net_value + max(0.0, found.gain * worth - found.cost)
 
 
 def _add_followups(

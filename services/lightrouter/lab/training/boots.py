@@ -17,7 +17,7 @@ from lightrouter.learned.boots import BootShare, room
 _FOLDS: Final = 2
 # A choice: more candidates that begin cost more, and the rise beyond three is small.
 _CANDIDATES: Final = (2, 3)
-# The standard errors by which a share exceeds 0 if it is established: the two-sided 95 % of a normal distribution.
+# The standard errors from a share to its lower bound: the two-sided 95 % of a normal distribution.
 _ERRORS: Final = 1.96
 
 
@@ -76,11 +76,12 @@ def _choices(cases: Cases, held: Held, lengths: Sequence[int]) -> Iterator[_Chos
 
 
 def _share(chosen: Sequence[_Chosen]) -> float:
-    """Returns the rise as a share of the room; 0 if it is not established."""
+    """Returns the established part of the rise as a share of the room, its lower bound; 0 if there is none."""
     rises, rooms = np.array([each.rise for each in chosen]), np.array([each.room for each in chosen])
     whole = float(rooms.sum())
     if whole <= 0:
         return 0.0
     share = float(rises.sum()) / whole
     error = float((rises - share * rooms).std()) * len(chosen) ** 0.5 / whole
-    return round(min(share, 1.0), 4) if share > _ERRORS * error else 0.0
+    # The planner takes the best of several shares, which chance alone would make too high.
+    return round(min(max(share - _ERRORS * error, 0.0), 1.0), 4)
