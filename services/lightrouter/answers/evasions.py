@@ -14,6 +14,7 @@ from typing import Protocol, cast
 import re2
 
 from lightrouter.answers.announced import announcements, unmarked
+from lightrouter.answers.inability import only_declines
 from lightrouter.answers.phrases import ERROR_PAGES, NO_REFUSALS, OPENINGS, REFUSALS
 from lightrouter.answers.plain import plain
 from lightrouter.answers.tokens import read
@@ -115,7 +116,7 @@ class Evasions:
             listed = _ANY.search(head) is not None
             if refusal := _refusal(head, listed=listed):
                 return not _answers_yet(head, text, refusal.start())
-            if len(text) <= _HEAD and _opens(head):
+            if only_declines(text) or (len(text) <= _HEAD and _opens(head)):
                 return True
             if listed:
                 # A page about the prompt's subject may be the answer.

@@ -125,7 +125,8 @@ REFUSALS = (_ENGLISH, _LATIN, _OTHER_SCRIPTS)
 
 # Beside a refusal, what shows that the text still answers, or only speaks of a refusal.
 NO_REFUSALS = _any_of(r"""
-\bcan(?:'t|not) help (?:but|\w+ing)\b|\bdon't know (?:why|of any)\b|^\W?(?:if|when) (?:i|we)\b
+\bcan(?:'t|not) help (?:but|\w+ing)\b|\bcan(?:'t|not) \w+ (?:\w+ ){1,3}enough\b
+\bdon't know (?:why|of any)\b|^\W?(?:if|when) (?:i|we)\b
 я не знаю,? (?:почему|зачем)
 \b(?:but|however|nevertheless),? (?:the|he|she|they|its|his|her|here (?:is|are))\b
 \b(?:but|however),? [a-z]+ (?:[a-z]+ )?(?:is|was|are|were|has|had) (?:the|an?|about|around|\d)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lightrouter.answers.evasions import Evasions
 from lightrouter.answers.tokens import read
+from tests.unit.answers import evasion_texts
 
 _PROMPT = "What is the tallest mountain in the solar system, and how high is it above its base?"
 _ON_PROMPT = Evasions(["You are a helpful guide to the planets and their moons.", _PROMPT])
@@ -212,6 +213,17 @@ def test_a_quotation_from_the_prompt_is_an_answer() -> None:
     assert not evades("the red fox met an old gray wolf by the river at dawn", evasions)
     assert not evades("an old grey wolf by the river at dawn", evasions)
     assert not evades("Hello", Evasions(["Hello"]))
+
+
+@pytest.mark.parametrize("text", evasion_texts.REFUSALS)
+def test_a_text_of_nothing_but_a_refusal(text: str) -> None:
+    assert evades(text)
+    assert evades(f"**{text}**")
+
+
+@pytest.mark.parametrize("text", [*evasion_texts.ANSWERS, *evasion_texts.ANSWERS_BESIDE_A_REFUSAL])
+def test_an_answer_that_looks_like_a_refusal(text: str) -> None:
+    assert not evades(text)
 
 
 @given(st.text(max_size=300), st.lists(st.text(max_size=300), max_size=3))

@@ -109,3 +109,24 @@ def test_the_text_that_agrees_most_wins_without_answers() -> None:
     texts = ["The sky is blue by day.", "The sky is blue at day.", "Elephants are heavy animals."]
     assert winner([None] * 3, texts, [1, 1, 1], [2, 0, 1]) in {0, 1}
     assert winner([None] * 3, ["same"] * 3, [1, 1, 1], [2, 0, 1]) == 2
+
+
+@pytest.mark.parametrize(
+    "evasion",
+    [
+        "I'm sorry, but I can't help with that.",
+        "I can't check live prices, so please look at your broker's site.",
+        "Ich kann keine Links öffnen.",
+        "Why is the sky blue?",
+        "Sure! Let me think.",
+        '{"error": {"message": "try later"}}',
+    ],
+)
+def test_what_answers_nothing_has_no_vote(evasion: str) -> None:
+    texts = [evasion, evasion, "Air scatters blue light more than red.", "Blue light is scattered by air."]
+    prompt = ["Why is the sky blue?"]
+    assert winner([None] * 4, texts, [1, 1, 1, 1], [0, 1, 2, 3], prompt) == 2
+    assert winner([None] * 4, texts, [1, 1, 1, 1], [0, 1, 3, 2], prompt) == 3
+    # If none answers, all vote; an answer that a pattern finds is one, whatever its text.
+    assert winner([None] * 2, [evasion, evasion], [1, 1], [1, 0], prompt) == 1
+    assert winner(["a", None, None, None], texts, [1, 1, 1, 1], [2, 3, 1, 0], prompt) == 0

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from lightrouter.answers.actions import plain_text
 from lightrouter.answers.equality import canonical
 from lightrouter.answers.extract import extract
 from lightrouter.recording.recording import LabelledRecording, Recording
@@ -48,6 +49,10 @@ class Questions:
     latency_s: Floats
     cost_usd: Floats
     pattern: AnswerPattern | None
+
+    def messages(self, index: int) -> list[str]:
+        """Returns the texts of a prompt's messages."""
+        return [plain_text(message) for message in self.recording.prompts[index].messages]
 
     @classmethod
     def of(cls, recording: Recording, models: tuple[str, ...], pattern: AnswerPattern | None) -> Questions:

@@ -163,7 +163,7 @@ def _votes(questions: Questions, quality: Floats, subset: tuple[int, ...]) -> Fl
     for index in range(len(questions)):
         answers = [questions.answers[index][model] for model in subset]
         texts = [questions.texts[index][model] for model in subset]
-        found.append(quality[index, subset[winner(answers, texts, weights, order)]])
+        found.append(quality[index, subset[winner(answers, texts, weights, order, questions.messages(index))]])
     return np.array(found)
 
 

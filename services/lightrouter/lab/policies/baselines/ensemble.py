@@ -45,7 +45,8 @@ class Ensemble(Baseline):
         """Lets them answer and vote."""
         answers = [questions.answers[index][model] for model in self._voters]
         texts = [questions.texts[index][model] for model in self._voters]
-        chosen = self._voters[winner(answers, texts, self._weights, range(len(self._voters)))]
+        messages = questions.messages(index)
+        chosen = self._voters[winner(answers, texts, self._weights, range(len(self._voters)), messages)]
         calls = [whole(questions, index, model) for model in self._voters]
         return Decision([calls], chosen, len(calls))
 

@@ -5,21 +5,29 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from lightrouter.answers.agreement import pairwise
+from lightrouter.answers.agreement import compare
+from lightrouter.answers.pieces import at_once
 
 
-def winner(answers: Sequence[str | None], texts: Sequence[str], weights: Sequence[float], order: Sequence[int]) -> int:
+def winner(
+    answers: Sequence[str | None],
+    texts: Sequence[str],
+    weights: Sequence[float],
+    order: Sequence[int],
+    messages: Sequence[str] = (),
+) -> int:
     """Returns the index of the text that wins.
 
     If there is an answer, the one with the most weight wins, by the first text in `order` that gave it. Otherwise, as
     in free text, the text that agrees most with all others by their words wins: minimum Bayes risk decoding (Kumar and
-    Byrne, 2004). Ties go to the first in `order`.
+    Byrne, 2004). Of these, refusals and other evasions have no vote, as in a route. Ties go to the first in `order`.
 
     Args:
         answers: The answer of each text; None if it has none.
         texts: The texts.
         weights: The weight of each vote.
         order: All indices, best first.
+        messages: The prompt's messages, to detect echoes of them.
     """
     totals: dict[str, float] = defaultdict(float)
     for answer, weight in zip(answers, weights, strict=True):
@@ -29,6 +37,9 @@ def winner(answers: Sequence[str | None], texts: Sequence[str], weights: Sequenc
     if totals:
         holders = [index for index in order if answers[index] is not None]
         return max(holders, key=lambda index: (round(totals[answers[index] or ""], 9), -rank[index]))
-    likeness = pairwise(texts, [True] * len(texts))
-    scores = [sum(weight * value for weight, value in zip(weights, row, strict=True)) for row in likeness]
-    return max(order, key=lambda index: (round(scores[index], 9), -rank[index]))
+    compared = at_once(compare(texts, [True] * len(texts), messages=messages))
+    scores = {
+        index: sum(weights[voter] * compared.agreement[index][voter] for voter in compared.voters)
+        for index in compared.voters
+    }
+    return max(scores, key=lambda index: (round(scores[index], 9), -rank[index]))
