@@ -84,4 +84,4 @@ def _share(chosen: Sequence[_Chosen]) -> float:
     share = float(rises.sum()) / whole
     error = float((rises - share * rooms).std()) * len(chosen) ** 0.5 / whole
     # The planner takes the best of several shares, which chance alone would make too high.
-    return round(min(max(share - _ERRORS * error, 0.0), 1.0), 4)
+    return round(float(min(max(share - _ERRORS * error, 0.0), 1.0)), 4)
