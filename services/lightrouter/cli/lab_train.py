@@ -32,12 +32,14 @@ class _Lengths(click.ParamType[tuple[int, ...], Any]):
 @argument("data", "the recordings to learn from", type=Path, nargs=-1, required=True)
 @option("--out", type=Path, required=True, metavar="ARTIFACT", help="folder of the artifact")
 @option("--boot-tokens", type=_Lengths(), metavar="N[,N]", help="boot lengths to train for; default: from 5 to 200")
+@option("--boots", is_flag=True, help="learn what boots give, so that worth may begin with them")
 @option("--folds", type=COUNT, default=5, section="Learning", help="1: no figures")
 @lab_support.learning_options
 def train(
     data: Sequence[Path],
     out: Path,
     boot_tokens: tuple[int, ...] | None,
+    boots: bool,
     folds: int,
     seed: int,
     answer_pattern: str | None,
@@ -60,7 +62,7 @@ def train(
     from lightrouter.recording.prices import load
 
     pattern = lab_support.checked_pattern(answer_pattern)
-    options = TrainingOptions(boot_tokens=boot_tokens) if boot_tokens else TrainingOptions()
+    options = TrainingOptions(boot_tokens=boot_tokens or TrainingOptions().boot_tokens, boots=boots)
     with lab_support.reported(out) as progress:
         # Checked before minutes of training.
         prepare(out)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from lightrouter.lab.training.boots import boot_shares
-from lightrouter.lab.training.cases import Cases, TrainingError
+from lightrouter.lab.training.cases import Cases
 from lightrouter.lab.training.quality import TrainingOptions
-from lightrouter.lab.training.train import train, with_boots
-from lightrouter.learned.artifact import MANIFEST, load, save
+from lightrouter.lab.training.train import train
+from lightrouter.learned.artifact import FILES, MANIFEST, load, save
 from lightrouter.recording.load import load_labelled
 from lightrouter.recording.recording import LabelledRecording
 from tests import recordings
@@ -63,16 +62,15 @@ def test_lettered_and_other_prompts_are_learned_apart(tmp_path: Path) -> None:
     assert found[True, 10] > 0.5 > found[False, 10]
 
 
-def test_it_can_be_added_to_an_artifact_and_nothing_else_changes(tmp_path: Path) -> None:
+def test_a_training_learns_it_if_it_is_to_and_nothing_else_changes(tmp_path: Path) -> None:
     recording = recorded(tmp_path / "one.jsonl", telling=True, prompts=80)
-    whole = train([recording], OPTIONS, 3)
-    assert any(each.share for each in whole.model.boots)
-    save(whole, tmp_path / "whole")
-    expected = {path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()}
-    whole.model.boots = ()
-    save(whole, tmp_path / "old")
-    assert (tmp_path / "old" / MANIFEST).read_bytes() != expected[MANIFEST]
-    save(with_boots(load(tmp_path / "old"), [recording]), tmp_path / "new")
-    assert {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()} == expected
-    with pytest.raises(TrainingError, match="other recordings"):
-        with_boots(load(tmp_path / "old"), [recorded(tmp_path / "two.jsonl", telling=False, prompts=80)])
+    without, with_boots = (train([recording], replace(OPTIONS, boots=boots), 3) for boots in (False, True))
+    assert not without.model.boots
+    assert any(each.share for each in with_boots.model.boots)
+    for name, artifact in (("without", without), ("with", with_boots)):
+        save(artifact, tmp_path / name)
+    same = [name for name in FILES if name != MANIFEST]
+    assert [(tmp_path / "without" / name).read_bytes() for name in same] == [
+        (tmp_path / "with" / name).read_bytes() for name in same
+    ]
+    assert load(tmp_path / "with").model.boots == with_boots.model.boots

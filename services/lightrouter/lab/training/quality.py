@@ -69,12 +69,14 @@ class TrainingOptions:
         rounds: Number of trees.
         cues: Whether the model sees how an option looks among the others.
         gains: Whether the gain of one more answer is learned too, which takes a few times as long.
+        boots: Whether what boots give is learned with the gains.
     """
 
     boot_tokens: tuple[int, ...] = (5, 10, 20, 40, 100, 200)
     rounds: int = _ROUNDS
     cues: bool = True
     gains: bool = True
+    boots: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Final
 
 from lightrouter.lab.training.boots import boot_shares
-from lightrouter.lab.training.cases import Cases, TrainingError
+from lightrouter.lab.training.cases import Cases
 from lightrouter.lab.training.followups import followed, with_followups
 from lightrouter.lab.training.gains import fit_gains, steps
 from lightrouter.lab.training.quality import TrainingOptions, cross_fitted, fit
@@ -50,26 +50,9 @@ def train(
     model.gains = gains
     if options.gains and gains is None:
         model.gains = _gains(cases, options, seed, prices or price_lists.load())
-    if options.gains:
+    if options.gains and options.boots:
         model.boots = boot_shares(cases, options, seed)
     return Artifact(model, cases.sha256, metrics={}, options={**asdict(options), "seed": seed})
-
-
-def with_boots(
-    found: Artifact, recordings: Sequence[LabelledRecording], pattern: AnswerPattern | None = None
-) -> Artifact:
-    """Returns an artifact that was trained on these recordings with what boots give, as its training learns it.
-
-    Raises:
-        TrainingError: It was trained on others.
-    """
-    cases = Cases.of(recordings, pattern)
-    if cases.sha256 != found.data_sha256:
-        raise TrainingError("the artifact was trained on other recordings; give those")
-    stored = found.options
-    options = TrainingOptions(tuple(stored["boot_tokens"]), stored["rounds"], stored["cues"], stored["gains"])
-    found.model.boots = boot_shares(cases, options, stored["seed"])
-    return found
 
 
 def _gains(cases: Cases, options: TrainingOptions, seed: int, prices: PriceList) -> Gains:
