@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from lightrouter.runtime.rpc import selfcheck
 from lightrouter.runtime.rpc.selfcheck import SelfCheck, SilentServiceError
 from lightrouter.runtime.rpc.server import Server
-from lightrouter.runtime.settings import ServiceSettings
+from lightrouter.runtime.settings import ServiceSettings, command
 from tests.authority import Authority
 from tests.rpc.test_server_process import ready
 from tests.rpc.wire import call, headers_of, send
@@ -29,15 +29,15 @@ from lightrouter.runtime.rpc import server
 from lightrouter.runtime.settings import ServiceSettings, load
 
 server.accepting_server = lambda interceptors, options: grpc.aio.server(interceptors=interceptors, options=options)
-selfcheck._PAUSE_SECONDS, selfcheck._ROUND_SECONDS = 0.05, 0.03
+selfcheck._PAUSE_SECONDS, selfcheck._ROUND_SECONDS = 0.05, 0.1
 
-async def main():
-    made = server.Server(load(ServiceSettings))
+async def main(settings):
+    made = server.Server(settings)
     await made.start()
     print(made.health_address, flush=True)
     await made.serve_until_signal()
 
-server.run(main)
+server.run(main, load(ServiceSettings))
 """
 
 
@@ -55,6 +55,7 @@ async def test_a_service_whose_loop_has_died_ends_and_its_health_port_with_it(tm
     )
     assert process.stdout is not None
     health = (await process.stdout.readline()).decode().strip()
+    assert health, (await process.communicate())[1].decode()
     address = await ready(tmp_path)
     async with grpc.aio.insecure_channel(health) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
@@ -66,7 +67,7 @@ async def test_a_service_whose_loop_has_died_ends_and_its_health_port_with_it(tm
         _, said = await process.communicate()
     assert process.returncode == 1
     last = said.decode().splitlines()[-1]
-    assert last == f"the service has ended: it no longer answers its own calls at {address}"
+    assert last == f"{command(ServiceSettings)}: the service has ended: it no longer answers its own calls at {address}"
 
 
 class Counted(SelfCheck):
