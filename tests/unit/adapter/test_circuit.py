@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lightrouter.runtime.circuit import Circuit, State
+from lightrouter.runtime.circuit import Circuit, Permit, State
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
@@ -193,3 +196,34 @@ def test_a_last_resort_that_fails_leaves_it_open_no_longer() -> None:
     assert len(fixture.timers) == 1
     fixture.cool_down()
     assert fixture.is_now(State.HALF_OPEN)
+
+
+@pytest.mark.parametrize("outcome", [None, False, True])
+def test_a_last_resort_beside_a_try_lets_no_second_one_try(outcome: bool | None) -> None:
+    fixture = Fixture()
+    fixture.fail(2)
+    fixture.cool_down()
+    first = fixture.circuit.admit()
+    fixture.circuit.record(fixture.circuit.admit(last_resort=True), outcome)
+    if outcome is None:
+        assert fixture.is_now(State.HALF_OPEN)
+        refusal(fixture.circuit)
+        fixture.circuit.record(first, None)
+        assert fixture.circuit.admit()
+    else:
+        assert fixture.is_now(State.CLOSED if outcome else State.OPEN)
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.sampled_from([None, False, True])), max_size=60))
+def test_however_calls_overlap_one_tries_at_a_time(steps: list[tuple[int, bool | None]]) -> None:
+    fixture, running = Fixture(), list[Permit]()
+    for step, outcome in steps:
+        if step == 0 and fixture.is_now(State.OPEN):
+            fixture.cool_down()
+        elif step <= 2:
+            with suppress(ServiceError):
+                running.append(fixture.circuit.admit(last_resort=step == 1))
+        elif running:
+            fixture.circuit.record(running.pop(step % len(running)), outcome)
+        # Calls of an earlier state may still run; of the present one, at most one tries.
+        assert sum(permit.tries and permit.epoch == len(fixture.changes) for permit in running) <= 1
