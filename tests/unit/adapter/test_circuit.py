@@ -216,7 +216,9 @@ def test_a_last_resort_beside_a_try_lets_no_second_one_try(outcome: bool | None)
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.sampled_from([None, False, True])), max_size=60))
 def test_however_calls_overlap_one_tries_at_a_time(steps: list[tuple[int, bool | None]]) -> None:
-    fixture, running = Fixture(), list[Permit]()
+    fixture, running = Fixture(failures=1), list[Permit]()
+    fixture.fail()
+    fixture.cool_down()
     for step, outcome in steps:
         if step == 0 and fixture.is_now(State.OPEN):
             fixture.cool_down()
