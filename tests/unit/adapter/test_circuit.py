@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import product
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lightrouter.runtime.circuit import Circuit, Permit, State
 from lightrouter.runtime.errors import Code, ServiceError
@@ -214,18 +213,23 @@ def test_a_last_resort_beside_a_try_lets_no_second_one_try(outcome: bool | None)
         assert fixture.is_now(State.CLOSED if outcome else State.OPEN)
 
 
-@given(st.lists(st.tuples(st.integers(0, 6), st.sampled_from([None, False, True])), max_size=60))
-def test_however_calls_overlap_one_tries_at_a_time(steps: list[tuple[int, bool | None]]) -> None:
-    fixture, running = Fixture(failures=1), list[Permit]()
-    fixture.fail()
-    fixture.cool_down()
-    for step, outcome in steps:
-        if step == 0 and fixture.is_now(State.OPEN):
-            fixture.cool_down()
-        elif step <= 2:
-            with suppress(ServiceError):
-                running.append(fixture.circuit.admit(last_resort=step == 1))
-        elif running:
-            fixture.circuit.record(running.pop(step % len(running)), outcome)
-        # Calls of an earlier state may still run; of the present one, at most one tries.
-        assert sum(permit.tries and permit.epoch == len(fixture.changes) for permit in running) <= 1
+ENDS = {f"{place} ends with {outcome}": (place, outcome) for place in (0, -1) for outcome in (None, False, True)}
+
+
+@pytest.mark.parametrize("first", ["a call", "a last resort", "the wait ends", *ENDS])
+def test_however_calls_overlap_one_tries_at_a_time(first: str) -> None:
+    for rest in product(["a call", "a last resort", "the wait ends", *ENDS], repeat=4):
+        fixture, running = Fixture(failures=1), list[Permit]()
+        fixture.fail()
+        fixture.cool_down()
+        for step in (first, *rest):
+            if step in ENDS and running:
+                place, outcome = ENDS[step]
+                fixture.circuit.record(running.pop(place), outcome)
+            elif step == "the wait ends" and fixture.is_now(State.OPEN):
+                fixture.cool_down()
+            elif step in {"a call", "a last resort"}:
+                with suppress(ServiceError):
+                    running.append(fixture.circuit.admit(last_resort=step == "a last resort"))
+            # Calls of an earlier state may still run; of the present one, at most one tries.
+            assert sum(permit.tries and permit.epoch == len(fixture.changes) for permit in running) <= 1
