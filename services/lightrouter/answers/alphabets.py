@@ -1,7 +1,7 @@
 """The letters of options in other alphabets than the Latin one: Б, Γ, ب, ג, ग, ข, 나, ②, and those that look Latin."""
 
 # Letters of other scripts are meant where they look like Latin ones.
-# ruff: noqa: RUF001
+# ruff: noqa: RUF001, RUF003
 from __future__ import annotations
 
 import re

@@ -152,9 +152,10 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
     """Returns the letter that `text` chooses among the first `choices` capital letters; None if it chooses none.
 
     In this order: the text is the letter; it is a JSON document that states it; its table of options has one right
-    column; it announces the letter, the last announcement first; it is the only one of several options that the text judges right; a letter is called the right
-    one; a line begins with it, as options do, and no line with another one; it is the last capital letter that stands
-    alone and is not denied. Only the last 8,192 characters are read.
+    column; it announces the letter, the last announcement first; it is the only one of several options that the text
+    judges right; a letter is called the right one; a line begins with it, as options do, and no line with another one;
+    it is the last capital letter that stands alone, is not denied and names nothing else. Only the last 8,192
+    characters are read.
     """
     letters = frozenset(ascii_uppercase[:choices])
     spelt = unretracted(_QUOTED.sub(r'"\1"', unmarked(plain(uncircled(text[-_MOST_CHARACTERS:])))))
@@ -178,7 +179,13 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
             break
         if letter:
             return letter
-    clean = _without_list(texless[-_MOST_UNANNOUNCED:])
+    if head := _line_alone(text, spelt):
+        return head if head in letters else None
+    return _unannounced(_without_list(texless[-_MOST_UNANNOUNCED:]), letters)
+
+
+def _unannounced(clean: str, letters: frozenset[str]) -> str | None:
+    """Returns the letter that a text chooses without an announcement."""
     single = list(_alone(clean))
     standing = [
         each
@@ -186,8 +193,6 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
         if not _is_quantity(clean, each[1], each[2])
     ]
     labels = _labels(clean)
-    if head := _line_alone(text, spelt):
-        return head if head in letters else None
     if (listed := judged(clean)) in letters:
         return listed
     confirmed = [

@@ -43,7 +43,8 @@ BETWEEN: Final = (
 _START: Final = rf"(?:{NOUN}\s*)?[(\[\"]?[A-Z](?![A-Za-z'])"
 # Several options in one line: after a full stop, a semicolon or a comma.
 _SPLIT: Final = re.compile(
-    rf"\n|[;；]\s*|[ ]{{2,}}(?=[A-Z]\s?[):])|(?<=[.!。！])\s*(?=(?:L'|La\s|Le\s|Die\s)?{_START})|[,，、]\s*(?=[A-Z](?![A-Za-z']))|\s(?=ข้อ\s)",
+    rf"\n|[;；]\s*|[ ]{{2,}}(?=[A-Z]\s?[):])|(?<=[.!。！])\s*(?=(?:L'|La\s|Le\s|Die\s)?{_START})"
+    r"|[,，、]\s*(?=[A-Z](?![A-Za-z']))|\s(?=ข้อ\s)",
     re.IGNORECASE,
 )
 _OPTION: Final = re.compile(

@@ -1,7 +1,5 @@
 """Things that letters name, so that the letter is no choice: set A, team B, vitamin C, Gruppe A, точка B."""
 
-# Letters of other scripts are meant where they look like Latin ones.
-# ruff: noqa: RUF001
 from __future__ import annotations
 
 import re
