@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, NamedTuple
@@ -19,6 +19,8 @@ from lightrouter.answers.han import han
 # Choices: a longer number is written in digits.
 _MOST_WORDS: Final = 20
 _MOST_LETTERS: Final = 120
+# A choice: the characters from a text's end that show its language.
+_MOST_SHOWN: Final = 400
 _TELLING_LETTERS: Final = 10
 _HUNDRED: Final = 100
 _THOUSAND: Final = 1000
@@ -163,6 +165,9 @@ _LANGUAGES: Final = (
         re.compile("[а-я]", re.IGNORECASE),
     ),
 )
+_BEGINS: Final = re.compile(
+    "|".join(sorted({word for language in _LANGUAGES for table in (language.small, language.large) for word in table}))
+)
 _MINUS: Final = re.compile(r"(?:minus|moins|menos|meno|min|минус)\s+", re.IGNORECASE)
 _PERCENT: Final = re.compile(
     r"\s+(?:prozent|procent|pour\s?cent|por\s?ciento|por\s?cento|per\s?cento|процент\w*)(?!\w)", re.IGNORECASE
@@ -201,9 +206,11 @@ def numeral(text: str, whole: str, *, alone: bool = False) -> tuple[Fraction, bo
         return _korean(korean)
     at = found.end() if (found := _MINUS.match(text)) else 0
     words = _WORDS.match(text, at, at + _MOST_LETTERS)
-    places = [word.end() for word in _WORD.finditer(text, at, words.end())] if words else []
-    for end in reversed(places):
-        for value in _values(text[at:end], whole, alone=alone and not text[end:].strip(" .!")):
+    if words is None or not _BEGINS.match(_plain(words[0][:_MOST_LETTERS])):
+        return None
+    spoken = [language for language in _LANGUAGES if language.speaks.search(whole, max(0, len(whole) - _MOST_SHOWN))]
+    for end in reversed([word.end() for word in _WORD.finditer(text, at, words.end())]):
+        for value in _values(text[at:end], spoken, alone=alone and not text[end:].strip(" .!")):
             percent = _PERCENT.match(text, end)
             rest = text[percent.end() if percent else end :]
             after = _WORD.match(rest.lstrip())
@@ -212,25 +219,24 @@ def numeral(text: str, whole: str, *, alone: bool = False) -> tuple[Fraction, bo
                 is_all = not rest.strip(_MARKS)
             else:
                 is_all = _UNIT.fullmatch(rest) is not None if alone else not _OTHERS.match(rest)
-            if not is_all or (after and any(_values(after[0], whole, alone=False))):
+            if not is_all or (after and any(_values(after[0], spoken, alone=False))):
                 return None
             return Fraction(-value if at else value) / (100 if percent else 1), bool(percent)
     return None
 
 
-def _values(words: str, whole: str, *, alone: bool) -> Iterator[int]:
-    """Yields the value of words in each language that the whole text may be in.
+def _values(words: str, spoken: Sequence[_Language], *, alone: bool) -> Iterator[int]:
+    """Yields the value of words in each language that the text may be in, `spoken` by its other words.
 
     Several words, or a long one, show the language themselves, as does a word that is the whole text.
     """
     found = _WORD.findall(_plain(words))
     letters = "".join(found)
     tells = len(found) > 1 or len(letters) >= _TELLING_LETTERS or (alone and letters not in _AMBIGUOUS)
-    for language in _LANGUAGES:
-        if tells or language.speaks.search(whole):
-            value = _value(letters, language)
-            if value is not None:
-                yield value
+    for language in _LANGUAGES if tells else spoken:
+        value = _value(letters, language)
+        if value is not None:
+            yield value
 
 
 def _plain(text: str) -> str:
