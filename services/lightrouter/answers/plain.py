@@ -78,6 +78,7 @@ _TEX_SYMBOLS: Final = {name: sign for sign, _, names in _SIGNS for name in names
         "exp", "lim", "max", "min", "gcd", "det", "deg",
     )},
 }  # fmt: skip
+_ROOT: Final = re.compile(r"(?:\bsqrt|\u221a)\s?\(([^()]{1,64})\)", re.IGNORECASE)
 _TEX_SYMBOL: Final = re.compile(r"\\([A-Za-z]+)(\s?)")
 # An expression that needs brackets above or below a fraction line.
 _COMPOUND: Final = re.compile(r".[-+*/\u00d7\u00f7\u00b1]", re.DOTALL)
@@ -130,7 +131,7 @@ def signed(text: str) -> str:
     """Returns `text` with one character for each sign that ASCII writes with several: <= is ≤."""
     for sign, ascii_form, _ in _SIGNS:
         text = text.replace(ascii_form, sign)
-    return text
+    return _ROOT.sub(lambda found: "\u221a" + _enclosed(found[1], product=True), text)
 
 
 def unraised(text: str) -> str:

@@ -75,14 +75,15 @@ _NO_MONEY: Final = (
     " spend_limit_reached credit_limit accountoverdueerror billing_error budget_exceeded payment_required 1113"
 )
 _UNPAID: Final = frozenset(_NO_MONEY.split())
+# OpenRouter says of a prompt that was flagged that no credits were charged.
 _UNPAID_WORDS: Final = re.compile(
     r"(?i)\binsufficient (?:account )?(?:balance|credits?|funds|quota)\b|\bcredit balance is too low|\bout of credits"
-    r"|\bno (?:remaining )?credits|\b(?:account|balance) (?:is )?(?:in )?(?:arrears|overdue)"
+    r"|\bno (?:remaining )?credits\b(?! (?:w[ae]|have been))|\b(?:account|balance) (?:is )?(?:in )?(?:arrears|overdue)"
     r"|\boverdue (?:balance|payment)|\bkey limit exceeded\b"
     r"|\b(?:balance|credits?) (?:is|are) (?:insufficient|depleted|exhausted|used up)"
     r"|\b(?:spend(?:ing)?|billing(?: hard)?|credit|budget|specified api usage) (?:limits?|caps?)\b"
     r"|\b(?:any|all available|more|monthly included) credits\b|\bfree tier\b.{0,30}exhausted|\bpayment required"
-    r"|\bbudget (?:has been |is )?exceeded|\b(?:quota|balance) is not enough|\btop up\b|\b(?:prepaid|no) credits\b"
+    r"|\bbudget (?:has been |is )?exceeded|\b(?:quota|balance) is not enough|\btop up\b|\bprepaid credits\b"
     r"|\bmonthly quota\b|\btrial (?:has )?expired|\bbilling (?:is disabled|to be enabled)"
     r"|余额不足|欠费|额度(?:不足|失败|已用尽|已用完)"
 )

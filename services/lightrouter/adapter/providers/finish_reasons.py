@@ -21,11 +21,12 @@ TOOL_CALLS: Final = FinishReason.FINISH_REASON_TOOL_CALLS
 _WORDS: Final = {
     NOT_GIVEN: "null none unspecified not_finished in_progress",
     STOP: "stop stop_sequence stop_token end_turn end eos eos_token eos_found endoftext end_of_text complete completed"
-    " finished normal",
+    " finished normal stop_criteria_met stop_word stopped_eos stopped_word",
     TOOL_CALLS: "tool_calls tool_call tool_use function_call function_calls",
     LENGTH: "length max_tokens max_length max_output_tokens max_completion_tokens max_new_tokens max_tokens_reached"
     " model_length limit token_limit token_limit_reached length_limit max_tokens_exceeded"
-    " model_context_window_exceeded context_length_exceeded error_limit continuation",
+    " model_context_window_exceeded context_length_exceeded context_window_exceeded error_limit continuation"
+    " stopped_limit length_exceeded",
     FILTER: "content_filter content_filtered content_filter_error safety refusal recitation language blocklist"
     " prohibited_content spii image_safety image_prohibited_content image_recitation sensitive error_toxic"
     " escalation pup_limited_disabled model_armor"

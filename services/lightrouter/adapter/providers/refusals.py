@@ -237,7 +237,8 @@ def _of_status(status: int, words: str) -> Refusal:
         # No wait helps a request that is larger than the limit of a whole minute.
         numbers = _LIMIT_AND_REQUEST.search(words)
         return Refusal(own_fault=bool(_TOO_MUCH.search(words) or (numbers and int(numbers[2]) > int(numbers[1]))))
-    if status in _OF_ONE_REQUEST or (status == 403 and _WITHHELD.search(words)):
+    of_its_content = (status == 403 and _WITHHELD.search(words)) or (status == 415 and _NO_TEXT.search(words))
+    if status in _OF_ONE_REQUEST or of_its_content:
         return Refusal(own_fault=True)
     return Refusal(no_model=status == 403 and bool(_NO_MODEL.search(words)))
 

@@ -20,9 +20,9 @@ from lightrouter.v1.chat_pb2 import FinishReason
 
 WORDS = {
     STOP: "stop STOP Stop end_turn stop_sequence eos eos_token COMPLETE endTurn FinishReason.STOP FINISH_REASON_STOP"
-    " normal stop-sequence",
+    " normal stop-sequence STOP_CRITERIA_MET stopped_eos stopped_word",
     LENGTH: "length LENGTH max_tokens MAX_TOKENS maxTokens model_length model_context_window_exceeded ERROR_LIMIT"
-    " max_output_tokens FinishReason.MAX_TOKENS",
+    " max_output_tokens FinishReason.MAX_TOKENS stopped_limit context_window_exceeded",
     FILTER: "content_filter CONTENT_FILTER SAFETY RECITATION LANGUAGE BLOCKLIST PROHIBITED_CONTENT SPII IMAGE_SAFETY"
     " refusal sensitive ERROR_TOXIC guardrail_intervened content_filtered",
     TOOL_CALLS: "tool_calls tool_use function_call TOOL_CALL",

@@ -100,6 +100,10 @@ PREFILLED = {
 400 unsafe content detected
 400 PII detected in request and blocked
 403 This content may violate our terms of use
+403 openai/gpt-4o requires moderation on OpenAI. Your input was flagged for "violence". No credits were charged.
+403 {"error": {"message": "Your input was flagged, and no credits have been used", "code": 403}}
+415 Unsupported media type image/tiff
+415 {"error": {"message": "audio/flac is no format of audio that this model takes"}}
 400 内容安全检测不通过
 """,
     "no key": """
@@ -129,6 +133,8 @@ PREFILLED = {
 200 {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}
 403 Your account balance is not enough
 403 Please top up your account
+403 You have no credits left
+403 No credits. Buy some to go on.
 429 Your organization has run out of prepaid credits
 429 Monthly quota exhausted, please upgrade your plan
 403 This API method requires billing to be enabled.
