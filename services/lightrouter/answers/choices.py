@@ -76,7 +76,7 @@ _NO_WORD: Final = re.compile(
 )
 _DENIED_BEFORE: Final = re.compile(
     r"(?:\b(?:none\s+of\s+(?:[A-Z],?\s+(?:(?:or|and|nor)\s+)?){0,9}|not|(?:not|cannot|can't|couldn't)\s+be|isn't|neither|nor|never|excludes?|excluding|eliminates?|eliminating"
-    r"|eliminated|than|unlike|reject\w*|out|instead\s+of|(?:anything|everything|all|any)\s+but|except(?:\s+for)?"
+    r"|eliminated|than|over|unlike|reject\w*|out|instead\s+of|(?:anything|everything|all|any)\s+but|except(?:\s+for)?"
     r"|apart\s+from|doubt|n[\u00e3a]o(?:\s+\u00e9)?|no\s+es|non(?:\s+\u00e8)?|n'est\s+pas|pas|nicht|niet|inte|ikke|nie|nem|bukan|kh\u00f4ng\s+ph\u1ea3i|\u0e44\u0e21\u0e48\u0e43\u0e0a\u0e48(?:\s+\u0e02\u0e49\u0e2d)?"
     r"|weder|noch|ni|n\u00e9|\u043d\u0435|\u043d\u0438|\u043d\u0435\u0442|\u0644\u064a\u0633\u062a?"
     r"|vitamin|plan|type|hepatitis|figure|appendix|part|class|group|grade|point|step|case|section|schedule|exhibit|table|title|item"
