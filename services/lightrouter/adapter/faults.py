@@ -16,6 +16,9 @@ MALFORMED: Final = ErrorReason.ERROR_REASON_UPSTREAM_MALFORMED
 
 # Statuses that concern one request. All others from 400 to 499 concern the address, the model or the account.
 _OF_A_REQUEST: Final = frozenset({400, 411, 413, 414, 422, 431, 451})
+# After these the same request may pass a little later, or over another connection (421). Bedrock's 424 is a failure of
+# the model, Groq's 498 a lack of capacity; 444, 460 and 499 say that a proxy before the provider gave up.
+_PASSING: Final = frozenset({408, 409, 420, 421, 423, 424, 425, 444, 460, 498, 499})
 # A choice: the most characters of a provider's own words that a caller gets.
 _MAX_DETAIL = 200
 # A choice: a shorter run of the prompt's characters may occur in any sentence.
@@ -218,9 +221,7 @@ def by_status(status: int, detail: str, retry_after: float | None) -> UpstreamEr
         return rate_limited(retry_after, detail)
     if status >= 500:
         return failed(status, detail, retry_after)
-    if status in {408, 409, 424, 425, 498, 499}:
-        # After these statuses the same request may pass a little later. Bedrock's 424 is a failure of the model, Groq's
-        # 498 a lack of capacity.
+    if status in _PASSING:
         return failed(status, detail, retry_after)
     return rejected(status, detail, works=None if status in _OF_A_REQUEST else False)
 

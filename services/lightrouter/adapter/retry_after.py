@@ -16,16 +16,23 @@ _EPOCH_SECONDS: Final = 1e9
 _EPOCH_MILLISECONDS: Final = 1e12
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _SIZES: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "秒": 1.0, "分": 60.0, "小": 3600.0}
+_SMALL_SIZES: Final = {"ms": 1e-3, "mi": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9}
 _PART: Final = re.compile(
     r"(?<![\d.])(\d{1,9}(?:\.\d{0,12})?|\.\d{1,12}) ?"
-    r"(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|秒|分钟?|小时)(?![a-z])"
+    r"(ms|milli(?:second)?s?|[uµμ]s|ns|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|秒|分钟?|小时)(?![a-z])"
 )
 # Bounded, so that a hostile text takes no long search: days, hours, minutes, seconds.
 _DURATION: Final = rf"{_PART.pattern}(?:,? ?(?:and )?{_PART.pattern}){{0,3}}"
 _WHOLE: Final = re.compile(_DURATION)
+# Hours, minutes and seconds, or minutes and seconds.
+_CLOCK: Final = re.compile(r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2}(?:\.\d{0,12})?)")
 _WORDS: Final = re.compile(
-    rf"\b(?:again|retry(?:ing)?|wait|resets?)\b(?:[ :]+(?!\d)\w+){{0,3}}[ :]+(?P<wait>{_DURATION})"
-    rf"|(?P<later>{_DURATION})[后後].{{0,6}}[重再]试"
+    r"\b(?:again|retry(?:ing)?|wait|resets?|available|allowed|cooldown)\b(?:[ :]+(?!\d)\w+){0,3}[ :]+"
+    # Behind "at" it is a time of the day.
+    rf"(?P<wait>{_DURATION}|(?:(?<=in )|(?<=for )|(?<=after )|(?<=wait )){_CLOCK.pattern}(?![\d:]))"
+    rf"|(?P<later>{_DURATION})[后後].{{0,6}}[重再][试試]"
+    # A header in words.
+    r"|\bretry[- ]after:? (?P<seconds>\d{1,9}(?:\.\d{1,12})?)(?=[.,;)\]\"'\n]*(?:\s|$))(?! ?[a-z])"
 )
 _AT: Final = re.compile(
     r"\b(?:again|retry|resets?) (?:at|on|after):? (\d{4}-\d\d-\d\d[t ]\d\d:\d\d:\d\d(?:\.\d+)?(?:z|[+-]\d\d:\d\d))"
@@ -36,11 +43,18 @@ _RESET: Final = re.compile(r"rate-?limit\w*-(?:.*-)?reset\b|^anthropic-.*-reset$
 _RATE_LIMIT: Final = re.compile(r"(?i)\b(?:reset|t)=(\d+(?:\.\d+)?)")
 _NONE_LEFT: Final = re.compile(r"(?i)\b(?:remaining|r)=0\b")
 
-# `estimated_time` is Hugging Face's, for a model that loads; `quotaResetDelay` Google's.
-_WAIT_MEMBERS: Final = (
-    *("retry_after", "retryAfter", "retryDelay", "retry_delay", "retry_after_seconds", "retryAfterSeconds"),
-    *("resets_in_seconds", "quotaResetDelay", "estimated_time"),
+_RESET_MS: Final = re.compile(r"[-_](?:ms|millis\w*)$")
+_AFTER: Final = re.compile(r"(?:^|[-_])retry[-_]after(?:[-_](?:s|secs|seconds))?$")
+_AFTER_MS: Final = re.compile(r"(?:^|[-_])retry[-_]after[-_](?:ms|millis\w*)$")
+
+# Members of errors by their letters alone. `estimated_time` is Hugging Face's, for a model that loads;
+# `quotaResetDelay` Google's.
+_WAIT_MEMBER: Final = re.compile(
+    r"(?:retry(?:after|delay|in|at|time)|resets?(?:in|after|at|time))(?:s|secs|seconds)?"
+    r"|quotaresetdelay|estimatedtime|wait(?:time|seconds)|cooldown(?:time|seconds)?"
 )
+_WAIT_MEMBER_MS: Final = re.compile(r"(?:retry(?:after|delay|in)|resets?(?:in|after)|wait)(?:ms|millis[a-z]*)")
+_NO_LETTER: Final = re.compile(r"[^a-z]")
 
 Now = Callable[[], datetime]
 
@@ -60,12 +74,10 @@ def wait_from_headers(headers: Mapping[str, str], *, limited: bool, now: Now = _
     """
     said = []
     for name, value in headers.items():
-        if name.endswith("retry-after"):
+        if _AFTER.search(name):
             said.append(seconds(value, now))
-        elif (
-            name.endswith("retry-after-ms") and (milliseconds := _number(value.lower().removesuffix("ms"))) is not None
-        ):
-            said.append(_bounded(milliseconds / 1000))
+        elif _AFTER_MS.search(name):
+            said.append(_milliseconds(value))
     waits = [wait for wait in said if wait is not None]
     if waits or not limited:
         return max(waits, default=None)
@@ -74,40 +86,41 @@ def wait_from_headers(headers: Mapping[str, str], *, limited: bool, now: Now = _
 
 def wait_from_members(error: Mapping[str, object], now: Now = _utc_now) -> float | None:
     """Returns the seconds that the members of an error object ask for, at most a day; None if they ask for nothing."""
-    found: list[object] = [error.get(name) for name in _WAIT_MEMBERS]
-    milliseconds = error.get("retry_after_ms")
-    if milliseconds is not None:
-        found.append(f"{milliseconds}ms")
+    found: list[float | None] = []
+    for name, value in error.items():
+        letters = _NO_LETTER.sub("", name.lower())
+        if _WAIT_MEMBER.fullmatch(letters):
+            found.append(_of_member(value, now))
+        elif _WAIT_MEMBER_MS.fullmatch(letters) and isinstance(value, int | float | str):
+            found.append(_milliseconds(str(value)))
     headers = error.get("headers")
     if isinstance(headers, dict):
         # OpenRouter passes on the headers of an error in its body.
-        found += [value for name, value in headers.items() if str(name).lower() in {"retry-after", "x-ratelimit-reset"}]
-    retry_after = [wait for value in found if (wait := _of_member(value, now)) is not None]
-    return max(retry_after, default=None)
+        passed_on = {str(name).lower(): str(value) for name, value in headers.items()}
+        found.append(wait_from_headers(passed_on, limited=True, now=now))
+    return max((wait for wait in found if wait is not None), default=None)
 
 
 def wait_from_words(words: str, now: Now = _utc_now) -> float | None:
     """Returns the seconds of a sentence such as "Please try again in 6.5s."; None if it asks for nothing."""
     words = words.lower()
     if found := _WORDS.search(words):
-        return _duration(found["wait"] or found["later"])
+        return seconds(found["wait"] or found["later"] or found["seconds"], now)
     at = _AT.search(words)
     return _until(at[1].upper(), now) if at else None
 
 
 def seconds(value: str, now: Now = _utc_now) -> float | None:
-    """Returns the seconds of a header's value: a number, a duration such as 1m30s, a timestamp, or a date.
+    """Returns the seconds of a header's value: a number, a duration such as 1m30s or 00:01:30, a timestamp, or a date.
 
     They are between 0 and a day. None if the value is none of these.
     """
-    value = value.strip()[:100]
+    value = value.strip()[:100].partition(";")[0].strip(" \"'")
     number = _number(value)
     if number is not None:
         return _from_number(number, now)
-    # ISO 8601 writes PT30S.
-    duration = value.lower().removeprefix("pt")
-    if _WHOLE.fullmatch(duration):
-        return _duration(duration)
+    if (duration := _duration(value.lower().removeprefix("in "))) is not None:
+        return duration
     several = [_number(each) for each in value.split(",")]
     # The header may come twice, from the provider and from a proxy before it.
     numbers = [each for each in several if each is not None]
@@ -142,13 +155,30 @@ def _from_number(number: float, now: Now) -> float:
     return _bounded(number)
 
 
-def _duration(text: str) -> float:
-    parts = _PART.findall(text)
-    return _bounded(
-        sum(
-            float(amount) * (0.001 if unit[:2] == "ms" or "mill" in unit else _SIZES[unit[0]]) for amount, unit in parts
-        )
-    )
+def _milliseconds(value: str) -> float | None:
+    number = _number(value.strip().lower().removesuffix("ms"))
+    return None if number is None else _bounded(number / 1000)
+
+
+def _duration(text: str) -> float | None:
+    """Returns the seconds of a duration in lower case; None if the text is none. One below 0 is over."""
+    past = text.startswith("-")
+    text = text.removeprefix("-")
+    if clock := _CLOCK.fullmatch(text):
+        hours, minutes, rest = clock.groups()
+        wait = int(hours or 0) * 3600.0 + int(minutes) * 60.0 + float(rest)
+    else:
+        # ISO 8601 writes P1DT30S.
+        text = text[1:].replace("t", "", 1) if text.startswith("p") else text
+        if not _WHOLE.fullmatch(text):
+            return None
+        wait = sum(float(amount) * (_small(unit) or _SIZES[unit[0]]) for amount, unit in _PART.findall(text))
+    return 0.0 if past else _bounded(wait)
+
+
+def _small(unit: str) -> float | None:
+    """Returns the size of a unit that is less than a second; None for the others, such as minutes."""
+    return None if unit.startswith("min") else _SMALL_SIZES.get(unit[:2])
 
 
 def _until(value: str, now: Now) -> float | None:
@@ -167,7 +197,10 @@ def _until_reset(headers: Mapping[str, str], now: Now) -> float | None:
     used_up: list[float] = []
     others: list[float] = []
     for name, value in headers.items():
-        if _RESET.search(name) and (wait := seconds(value, now)) is not None:
+        wait = (
+            (_milliseconds(value) if _RESET_MS.search(name) else seconds(value, now)) if _RESET.search(name) else None
+        )
+        if wait is not None:
             left = _number(headers.get(name.replace("reset-after", "reset").replace("reset", "remaining"), ""))
             (used_up if left is not None and left <= 0 else others).append(wait)
     # Several limits, each with its name in quotes, or one.

@@ -20,7 +20,7 @@ _MOST_PLACES: Final = 32
 _MOST_ANNOUNCEMENTS: Final = 16
 # Words for "answer", "solution" and the like with which models announce one. A word may have its own endings.
 _WORDS: Final = (
-    "answers?|ans|solution|result|choice|option|conclusion"
+    "answers?|ans|solutions?|results?|choice|option|conclusion"
     "|(?:end)?antwort|l\u00f6sung|(?:end)?ergebnis|option|r\u00e9ponse|solution|r\u00e9sultat|respuesta|soluci\u00f3n|resultado"
     "|opci\u00f3n|alternativa|gabarito|\u0432\u0430\u0440\u0438\u0430\u043d\u0442|\u0627\u0644\u062e\u064a\u0627\u0631|\u06af\u0632\u06cc\u0646\u0647|\u0935\u093f\u0915\u0932\u094d\u092a"
     "|resposta|solu\u00e7\u00e3o|op\u00e7\u00e3o|risposta|soluzione|risultato|opzione|antwoord|uitkomst|svar(?:et)?"
@@ -85,7 +85,7 @@ _ANNOUNCED: Final = re.compile(
     rf"|(?<![^\W\d_])(?:{_WORDS})(?![^\W\d_])(?:[^\n:=.;?!\uff1a\uff1d\u3002]{{0,60}}?)"
     rf"(?:(?<![^\W\d_])(?:{_LEADS})(?![^\W\d_])\s*:?|{_SIGNS})"
     # "Option B", "choice (c)", "\u0909\u0924\u094d\u0924\u0930 B": the letter itself follows.
-    rf"|(?<![^\W\d_])(?:{_WORDS})(?=\s*[(\[\"']?[A-Za-z\u0391-\u03a7\u0410-\u0425](?![\w'-]))"
+    rf"|(?<![^\W\d_])(?:{_WORDS})(?![^\W\d_])(?=\s*[(\[\"']?[A-Za-z\u0391-\u03a7\u0410-\u0425](?![\w'-]))"
     rf"|(?<![^\W\d_])(?:{_WORDS})\s+-(?=\s)|(?<![^\W\d_])ans\.(?=\s)"
     rf"|(?<=[<\[])(?:{_WORDS}|final)[>\]]|(?<=<final_)answer>|(?<=<final)answer>|(?<=[<\[]final )answer[>\]]"
     rf"|{_CORRECTED}"

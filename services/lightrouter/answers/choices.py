@@ -9,9 +9,11 @@ from itertools import islice
 from string import ascii_uppercase
 from typing import Final
 
+from lightrouter.answers.alphabets import latin, uncircled
 from lightrouter.answers.announced import announcements, unmarked, unretracted
 from lightrouter.answers.documents import documents
-from lightrouter.answers.judged import BETWEEN, RIGHT, RIGHT_BEHIND, WRONG, judged
+from lightrouter.answers.judged import BETWEEN, NOUN, RIGHT, RIGHT_BEHIND, WRONG, judged, right_column
+from lightrouter.answers.labelled import names_a_thing
 from lightrouter.answers.plain import plain, without_tex
 
 MOST_CHOICES: Final = 26
@@ -25,19 +27,14 @@ _SEVERAL: Final = "several"
 # The characters in which unannounced letters are searched, and the maximum number of letters.
 _MOST_UNANNOUNCED: Final = 4_096
 _MOST_LETTERS: Final = 128
-# Letters of other scripts that look like Latin ones: Cyrillic and Greek capitals.
-_LOOKALIKES: Final = str.maketrans(
-    "\u0410\u0412\u0421\u0415\u041d\u041a\u041c\u041e\u0420\u0422\u0425\u0391\u0392\u0395\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a7\u0396",
-    "ABCEHKMOPTXABEHIKMNOPTXZ",
-)
 _WHOLE: Final = re.compile(
-    r"(?:(?:option|choice|answer|letter|\u9009\u9879|\u9078\u9805)\s*)?[\s\"'(\[{<]*([A-Za-z])[\s\"')\]}>.,:;!]*",
+    rf"(?:(?:letter|{NOUN})\s*)?" + r"[\s\"'(\[{<]*([A-Za-z])[\s\"')\]}>.,:;!]*",
     re.IGNORECASE,
 )
 # A letter at the start of a text or line, like an option's: "B) because", "B. Paris", "(B) Paris", "B: Paris".
 _LEADING: Final = re.compile(
     r"^[ \t>#\"'-]*(?:[(\[]([A-Za-z])[)\]]|([A-Z])\s?[).:\u3001](?!\w)|([a-z])[).](?=\s))"
-    r"|\A([B-HJ-Z])[ \t](?=[A-Z\d\"])",
+    r"|\A([B-HJ-Z])[ \t](?=[A-Z\d\"])|\A([a-z])(?=,?[ ](?:because|since)\b|[ ]-[ ])",
     re.MULTILINE,
 )
 _LABEL: Final = re.compile(r"(?<!\w)([A-Z])[).:](?=\s+\w)")
@@ -108,8 +105,19 @@ _CONFIRMED: Final = re.compile(
     r"|[)\].: -]{1,4}(?:right|correct|true|yes|\u2705|\u2713|\u2714)(?!\w)",
     re.IGNORECASE,
 )
+# A small letter without brackets needs a verb behind it, or before it and nothing behind it. In other languages than
+# English a small vowel is a word.
+_SMALL: Final = re.compile(
+    r"(?<![\w'.-])([a-z])(?=\)?\s(?:is|seems|looks|must\s+be|would\s+be|should\s+be"
+    r"|(?<=[b-df-hj-np-tv-xz]\s)(?:ist|es|\u00e8|\u00e9|\u00e4r|jest|to))"
+    r"\s(?:(?:clearly|definitely|probably|most\s+likely|indeed|the|die|la|la\s+opci\u00f3n)\s)*"
+    rf"(?:only\s|best|answer|choice|option|one\b|{RIGHT}))"
+    r"|(?:\b(?:it|that|one|option|choice|correct|right)(?:'s|\s+is)|\b(?:must|should|has\s+to)\s+be|\bcorrect:)\s([a-z])"
+    rf"(?=[).]*\s*(?:$|[.,;\n]))|(?:^|[.,;\n]\s?)([a-z])\s?[:)]\s{{0,2}}(?={RIGHT})",
+    re.IGNORECASE,
+)
 # A letter behind a number is a unit, one before = a variable, one between two names an initial.
-_UNIT: Final = re.compile(r"\d[ \t]{0,2}\u00b0?[ \t]?\Z|\u00b0[ \t]?\Z")
+_UNIT: Final = re.compile(r"\d[ \t]{0,2}\u00b0?[ \t]?\Z|\w\|\Z|\u00b0[ \t]?\Z")
 _VARIABLE: Final = re.compile(r"[ \t]{0,2}(?:=(?!>)|[\u00d7^<])")
 _NAME: Final = re.compile(
     r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof)\."
@@ -143,13 +151,14 @@ _KEYS: Final = (
 def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
     """Returns the letter that `text` chooses among the first `choices` capital letters; None if it chooses none.
 
-    In this order: the text is the letter; it is a JSON document that states it; it announces the letter, the last
-    announcement first; it is the only one of several options that the text judges right; a letter is called the right
-    one; a line begins with it, as options do, and no line with another one; it is the last capital letter that stands
-    alone and is not denied. Only the last 8,192 characters are read.
+    In this order: the text is the letter; it is a JSON document that states it; its table of options has one right
+    column; it announces the letter, the last announcement first; it is the only one of several options that the text
+    judges right; a letter is called the right one; a line begins with it, as options do, and no line with another one;
+    it is the last capital letter that stands alone, is not denied and names nothing else. Only the last 8,192
+    characters are read.
     """
     letters = frozenset(ascii_uppercase[:choices])
-    spelt = unretracted(_QUOTED.sub(r'"\1"', unmarked(plain(text[-_MOST_CHARACTERS:]))))
+    spelt = unretracted(_QUOTED.sub(r'"\1"', unmarked(plain(uncircled(text[-_MOST_CHARACTERS:])))))
     texless = without_tex(spelt)
     found = _whole(texless) or _stated(text)
     if found:
@@ -160,15 +169,23 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
         and len({*_SINGLE.findall(texless.upper())} & letters) > 1
     ):
         return None
+    if (column := right_column(texless)) in letters:
+        return column
     for said in announcements(spelt):
-        letter = _first(without_tex(said).translate(_LOOKALIKES), letters)
+        letter = _first(latin(without_tex(said), spelt), letters)
         if letter == _SEVERAL:
             # Only what follows may decide between them.
             texless = without_tex(spelt[spelt.rfind(said) + len(said) :])
             break
         if letter:
             return letter
-    clean = _without_list(texless[-_MOST_UNANNOUNCED:])
+    if head := _line_alone(text, spelt):
+        return head if head in letters else None
+    return _unannounced(_without_list(texless[-_MOST_UNANNOUNCED:]), letters)
+
+
+def _unannounced(clean: str, letters: frozenset[str]) -> str | None:
+    """Returns the letter that a text chooses without an announcement."""
     single = list(_alone(clean))
     standing = [
         each
@@ -176,8 +193,6 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
         if not _is_quantity(clean, each[1], each[2])
     ]
     labels = _labels(clean)
-    if head := _line_alone(text, spelt):
-        return head if head in letters else None
     if (listed := judged(clean)) in letters:
         return listed
     confirmed = [
@@ -188,11 +203,25 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
     ]
     if confirmed := confirmed or [each[1] for each in _IS.finditer(clean) if each[1] in letters]:
         return confirmed[-1]
+    if small := _small(clean, letters):
+        return small
     standing = [each for each in standing if each[1] not in labels]
     leading = {"".join(each).upper() for each in _LEADING.findall(clean)} & letters
     if len(leading) == 1 and not labels:
         return str(leading.pop())
     return _last_standing(clean, single, standing, letters) if standing else None
+
+
+def _small(text: str, letters: frozenset[str]) -> str | None:
+    """Returns the last small letter without brackets that a text calls right; None without one."""
+    found = [
+        letter.upper()
+        for each in _SMALL.finditer(text)
+        if (letter := str(each[each.lastindex or 0])).islower()
+        and letter.upper() in letters
+        and not _denied(text, *each.span(each.lastindex or 0))
+    ]
+    return found[-1] if found else None
 
 
 def _last_standing(
@@ -204,7 +233,8 @@ def _last_standing(
     """Returns the last of the standing letters that is neither denied nor chosen together with another one."""
     joined = {place for each in single[-2 * _MOST_LETTERS :] for place in _joined(text, *each.span(), letters)}
     for letter, begin, end in reversed(standing):
-        if joined.isdisjoint(range(begin, end)) and not _denied(text, begin, end) and _ENDED.match(text, end):
+        chosen = joined.isdisjoint(range(begin, end)) and not _denied(text, begin, end) and _ENDED.match(text, end)
+        if chosen and not names_a_thing(text, begin):
             return letter
     return None
 
@@ -249,7 +279,7 @@ def _whole(text: str) -> str | None:
         return None
     if found := re.fullmatch(r"\\?boxed\s*\{(.*)\}[.]?", text):
         text = found[1]
-    found = _WHOLE.fullmatch(text.translate(_LOOKALIKES))
+    found = _WHOLE.fullmatch(latin(text, text))
     return found[1].upper() if found else None
 
 
@@ -266,7 +296,7 @@ def _stated(text: str) -> str | None:
             stated = {_FILLING.sub("", str(key).lower()): each for key, each in value.items()}
             for key in _KEYS:
                 if isinstance(found := stated.get(key), str) and found:
-                    said = plain(found).strip().translate(_LOOKALIKES)
+                    said = latin(plain(found).strip(), found)
                     leading = _WHOLE.fullmatch(said) or _LEADING.match(said)
                     if leading:
                         return str(next(filter(None, leading.groups()))).upper()
@@ -285,7 +315,7 @@ def _first(said: str, letters: frozenset[str]) -> str | None:
         rest = said[found.end() :].strip(" .,:;!?)\"'")
         # In a script without spaces a word may follow at once.
         ends = not rest or not rest[0].isascii() or rest[0] in "<{}"
-        numbering = re.match(r"[).:](?:\s|$)|[,;] ?not\b", said[found.end() - bool(found[3]) :])
+        numbering = re.match(r"[).:](?:\s|$)|[,;] ?not\b|,?\s(?:because|since)\b", said[found.end() - bool(found[3]) :])
         if found[2].islower() and not (enclosed or ends or numbering):
             continue
         if found[2] in "AI" and not enclosed and not numbering and not _NO_WORD.match(said, found.end()):

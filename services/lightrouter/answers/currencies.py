@@ -35,19 +35,21 @@ _MONEY_BEHIND: Final = (
 )
 SHORT_BEHIND: Final = rf"\s?(?:[KMBTkmb]|[Mm]n|MM|[Tt]r?n|bln){_MONEY_BEHIND}"
 """Matches a short scale with a currency behind it."""
-# $5M, $5 M and 5M USD; without a currency M is a unit, like molar, and T a tesla. $5 T-shirts are none, and neither is
+# $5M, $5 m and 5M USD; without a currency M is a unit, like molar, and T a tesla. $5 T-shirts are none, and neither is
 # $5 CR, a credit.
 _ALWAYS: Final = r"k(?!\w)"
-_AFTER_MONEY: Final = r"(?:[KMBmbT]|MM|\s[KMBT](?![-\u2010\u2011'/&]|\sshirts?\b)|\s?(?:[Mm]n|MN|[Tt]r?n|bln))(?!\w)"
+_AFTER_MONEY: Final = (
+    r"(?:[KMBmbT]|MM|\s{1,2}[KMBTkmb](?![-\u2010\u2011'/&]|\sshirts?\b)|\s?(?:[Mm]n|MN|[Tt]r?n|bln))(?!\w)"
+)
 _BEFORE_MONEY: Final = rf"\s?(?:[KMBTkmb]|[Mm]n|MM|[Tt]r?n|bln)(?={_MONEY_BEHIND})"
 _SHORT: Final = re.compile(f"{_ALWAYS}|{_BEFORE_MONEY}")
 _SHORT_AFTER_MONEY: Final = re.compile(f"{_ALWAYS}|{_BEFORE_MONEY}|{_AFTER_MONEY}")
-_SHORT_AFTER_RUPEES: Final = re.compile(rf"{_SHORT_AFTER_MONEY.pattern}|\s?[Cc]r(?!\w)")
+_SHORT_AFTER_RUPEES: Final = re.compile(rf"{_SHORT_AFTER_MONEY.pattern}|\s?(?:[Cc]r|L)(?!\w)")
 # These are words of English as well: it gives us 448 K.
 _WORDS: Final = frozenset({"us", "ca", "au", "r"})
 _RUPEES: Final = re.compile(r"\u20b9|INR|Rs", re.IGNORECASE)
 _SCALES: Final = {
-    "k": 10**3, "m": 10**6, "mn": 10**6, "mm": 10**6, "cr": 10**7, "b": 10**9, "bln": 10**9,
+    "k": 10**3, "m": 10**6, "mn": 10**6, "mm": 10**6, "l": 10**5, "cr": 10**7, "b": 10**9, "bln": 10**9,
     "t": 10**12, "tn": 10**12, "trn": 10**12,
 }  # fmt: skip
 

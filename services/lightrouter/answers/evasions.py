@@ -14,7 +14,7 @@ from typing import Protocol, cast
 import re2
 
 from lightrouter.answers.announced import announcements, unmarked
-from lightrouter.answers.inability import only_declines
+from lightrouter.answers.inability import goes_on, only_declines
 from lightrouter.answers.phrases import ERROR_PAGES, NO_REFUSALS, OPENINGS, REFUSALS
 from lightrouter.answers.plain import plain
 from lightrouter.answers.tokens import read
@@ -115,7 +115,7 @@ class Evasions:
             head = " ".join(text[:_HEAD].replace("\u2019", "'").split())
             listed = _ANY.search(head) is not None
             if refusal := _refusal(head, listed=listed):
-                return not _answers_yet(head, text, refusal.start())
+                return not _answers_yet(head, text, refusal)
             if only_declines(text) or (len(text) <= _HEAD and _opens(head)):
                 return True
             if listed:
@@ -148,11 +148,11 @@ def _opens(text: str) -> bool:
     return (not begin or _OPENING.search(bare[:begin]) is not None) and _announces_nothing(text)
 
 
-def _answers_yet(head: str, text: str, begin: int) -> bool:
-    """Returns whether a text answers in spite of a refusal, which begins at `begin` of its head."""
-    if _NO_REFUSAL.search(head):
+def _answers_yet(head: str, text: str, refusal: re.Match[str]) -> bool:
+    """Returns whether a text answers in spite of a refusal in its head."""
+    if _NO_REFUSAL.search(head) or goes_on(text[refusal.end() :]):
         return True
-    behind = _SENTENCE_END.search(text, begin)
+    behind = _SENTENCE_END.search(text, refusal.start())
     return behind is not None and _announced(text[behind.end() :]) != ""
 
 

@@ -177,6 +177,29 @@ _PARTS: Final = re.compile(
     r"|mais|et|donc|car|parce|pero|así|porque|ya|y|однако|но|и|поэтому|потому|поскольку|так)\b)",
     re.IGNORECASE,
 )
+# Words that turn from what cannot be said to what can, and sentences that state a number.
+_TURN: Final = re.compile(
+    r"(?:(?<=\W)|^)(?:but|however|though|although|that said|that being said|nevertheless|nonetheless|even so|based on"
+    r"|from memory|from what i know|going by|as of|for the (?:second|rest|other)|my best (?:guess|estimate)|in general"
+    r"|generally|aber|jedoch|allerdings|dennoch|trotzdem|mais|cependant|toutefois|néanmoins|pero|sin embargo|aunque"
+    r"|mas|porém|no entanto|contudo|ma|però|tuttavia|maar|echter|men|dock|ale|jednak|но|однако|але|ama|fakat|ancak"
+    r"|nhưng|tuy nhiên|tetapi|namun|लेकिन|परंतु|لكن|ولكن|اما)(?!\w)"
+    r"|(?:但是?|不过|不過|然而|しかし|ただし|けれども|が、|하지만|그러나|지만)"
+    r"|(?<=[.!?。！])\s*(?=[^.!?]{0,60}\b(?:is|was|are|were|has|had|about|around|roughly|approximately)\b[^.!?]{0,24}\d)",
+    re.IGNORECASE,
+)
+_OFFERS_SAID: Final = _any_of(r"""
+(?:i|we)(?: can|'ll|'d| will| would| could| am|'m)\b(?: also| still| certainly| gladly| try to| definitely)* (?:help|\
+assist|try|summari[sz]e|share|provide|explain|discuss|talk|describe|suggest|offer|support|guide|point|answer|do|be|\
+look|work|happy|glad|here|unable|not|sorry|only|able|love|like|need|analy[sz]e|review|write|create)\b
+(?:here(?:'s| is| are) (?:what|some|a few|other)|let's|we\b|there (?:are|may be) (?:other|many|several|plenty)|\
+(?:any|for) other|you(?:'re| are)\b|your\b|the best (?:way|place)\b|a (?:doctor|lawyer|professional)\b|other\b)
+(?:ich|wir) (?:kann|können|helfe|beantworte|unterstütze|stehe)\b|bei anderen\b|je (?:peux|suis|serai)\b|n'hésite
+(?:puedo|estoy|estaré|con gusto)\b|(?:posso|estou|ficarei)\b|(?:posso|sono)\b|я (?:могу|готов|с радостью)|могу\b
+我(?:可以|能|很乐意|会)|您?可以|他の|他に|別の|다른|도움
+""")
+# A choice: a shorter clause says nothing.
+_SHORTEST: Final = 2
 _MARKUP: Final = str.maketrans("\u2019", "'", '*_`#>"\u201c\u201d\u00bf\u00a1')
 # Bytes for each pattern's automaton, as for the listed phrases.
 _MEMORY: Final = 32 * 1024 * 1024
@@ -196,6 +219,19 @@ _BEGINS: Final = _compiled(rf"^(?:{_LINK}|(?:{_PREFACE})\s*)*")
 # An ASCII text needs no search for words of other scripts, which takes longer.
 _DECLINES: Final = (_compiled(f"^(?:{_CANNOT}|{_ASKS})"), _compiled(f"^(?:{_CANNOT_LATIN}|{_ASKS_LATIN})"))
 _LEADS_ELSEWHERE: Final = _compiled(f"^(?:{_ELSE})")
+_OFFERS: Final = _compiled(f"^(?:{_OFFERS_SAID})")
+
+
+def goes_on(text: str) -> bool:
+    """Returns whether a text, which stands behind a refusal, turns to something else than a refusal's usual end."""
+    bare = " ".join(text.translate(_MARKUP).split())
+    for turn in _TURN.finditer(bare):
+        clause = bare[turn.end() :].lstrip(" ,:")
+        begun = clause[_end_of_opening(clause, 0) :]
+        usual = (_LEADS_ELSEWHERE, _OFFERS, _DECLINES[begun.isascii()])
+        if len(begun) >= _SHORTEST and not any(each.search(begun) for each in usual):
+            return True
+    return False
 
 
 def only_declines(text: str) -> bool:
@@ -211,7 +247,7 @@ def only_declines(text: str) -> bool:
         elif not _LEADS_ELSEWHERE.search(clause):
             # Most texts end here, at their first clause.
             return False
-    return declines
+    return declines and not goes_on(bare)
 
 
 def _clauses(text: str) -> Iterator[str]:

@@ -43,7 +43,8 @@ BETWEEN: Final = (
 _START: Final = rf"(?:{NOUN}\s*)?[(\[\"]?[A-Z](?![A-Za-z'])"
 # Several options in one line: after a full stop, a semicolon or a comma.
 _SPLIT: Final = re.compile(
-    rf"\n|[;；]\s*|(?<=[.!。！])\s*(?=(?:L'|La\s|Le\s|Die\s)?{_START})|[,，、]\s*(?=[A-Z](?![A-Za-z']))|\s(?=ข้อ\s)",
+    rf"\n|[;；]\s*|[ ]{{2,}}(?=[A-Z]\s?[):])|(?<=[.!。！])\s*(?=(?:L'|La\s|Le\s|Die\s)?{_START})"
+    r"|[,，、]\s*(?=[A-Z](?![A-Za-z']))|\s(?=ข้อ\s)",
     re.IGNORECASE,
 )
 _OPTION: Final = re.compile(
@@ -57,6 +58,12 @@ _AT_END: Final = re.compile(
 _IS: Final = re.compile(
     rf"\b(?:this|that|it)\s+is\s+(?:clearly\s+|also\s+)?(?:(?P<wrong>{WRONG})|{RIGHT})", re.IGNORECASE
 )
+# A table whose columns are the options: a row of letters, and below it a row of verdicts.
+_HEAD: Final = re.compile(rf"(?:{NOUN}\s*)?[(\[]?(?P<letter>[A-Z])[)\].:]*", re.IGNORECASE)
+_YES: Final = rf"(?:{RIGHT}|(?:ja|oui|s[íi]|sim|da|да|так|tak|evet|так|نعم|بله)(?!\w)|是|はい|예|네|हाँ)"
+_NO: Final = rf"(?:{WRONG}|(?:nein|non|não|nee|nej|nei|нет|ні|nie|hayır|لا|خیر)(?!\w)|否|いいえ|아니[오요]|नहीं|[-—–x])"
+_CELL: Final = re.compile(rf"\W?(?:(?P<wrong>{_NO})|{_YES}).{{0,24}}", re.IGNORECASE)
+_AGAINST: Final = re.compile(rf"{WRONG}|eliminat|ruled\s+out|exclud|reject", re.IGNORECASE)
 # Choices: one verdict alone is not a list, a longer part is prose, and an option seldom takes more than five parts.
 _FEWEST_JUDGED: Final = 2
 _MOST_PART: Final = 400
@@ -77,3 +84,21 @@ def judged(text: str) -> str | None:
             verdicts[option["letter"]] = not found["wrong"]
     right = [letter for letter, verdict in verdicts.items() if verdict]
     return right[0] if len(verdicts) >= _FEWEST_JUDGED and len(right) == 1 else None
+
+
+def right_column(text: str) -> str | None:
+    """Returns the only letter that a table calls right whose columns are the options; None without such a table."""
+    if "|" not in text and "\t" not in text:
+        return None
+    letters: list[str] = []
+    for line in text.splitlines()[-_MOST_PARTS:]:
+        cells = [cell.strip() for cell in re.split(r"\t|\|", line.strip().strip("|"))]
+        heads = [head["letter"].upper() if (head := _HEAD.fullmatch(cell)) else "" for cell in cells]
+        if sum(map(bool, heads)) >= _FEWEST_JUDGED and all(heads[1:]):
+            letters = heads
+        elif len(cells) == len(letters) and (letters[0] or not _AGAINST.search(cells[0])):
+            verdicts = [(letter, _CELL.fullmatch(cell)) for letter, cell in zip(letters, cells, strict=True) if letter]
+            right = [letter for letter, verdict in verdicts if verdict and not verdict["wrong"]]
+            if len(right) == 1 and all(verdict for _, verdict in verdicts):
+                return right[0]
+    return None

@@ -57,7 +57,9 @@ def objects(text: str) -> Iterator[Json | ValueError]:
     """Yields the JSON objects and lists in `text`, the last one first; outer ones before their parts.
 
     For text that cannot be read, its error is yielded: `RepeatedKeyError` or `BrokenError`; if the text ends within a
-    document, `BrokenError` comes first. Only the last 20,000 characters and the last 64 documents are read.
+    document, `BrokenError` comes first. If the last object is strict JSON but seems to stand in a text, because of a
+    quote or bracket before it that nothing closes, it comes last. Only the last 20,000 characters and the last 64
+    documents are read.
     """
     text = text[-_MOST_CHARACTERS:]
     budget = _MOST_MENDED
@@ -76,6 +78,9 @@ def objects(text: str) -> Iterator[Json | ValueError]:
             pass
         budget -= len(piece)
         yield _mended(piece) if budget >= 0 else BrokenError()
+    begin, end = _last_object(text)
+    if end and (begin, end) not in spans:
+        yield _read(text[begin:end])
 
 
 def plain(word: str) -> str:
@@ -110,6 +115,22 @@ def _spans(text: str) -> tuple[list[tuple[int, int]], int | None]:
         elif mark in "}]":
             opened.clear()
     return found, opened[0][1] if opened else None
+
+
+def _last_object(text: str) -> tuple[int, int]:
+    """Returns start and end of the last object of strict JSON, whatever stands before it; 0 and 0 without one."""
+    found = (0, 0)
+    places = [place.start() for place in re.finditer(r"\{", text)]
+    for begin in places[-_MOST_DOCUMENTS:]:
+        if begin < found[1]:
+            continue
+        try:
+            found = (begin, _STRICT.raw_decode(text, begin)[1])
+        except RepeatedKeyError:
+            return 0, 0
+        except (ValueError, RecursionError):
+            continue
+    return found if places and places[-1] < found[1] else (0, 0)
 
 
 def _read(text: str) -> Json:
@@ -147,3 +168,6 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     if len(unique) != len(pairs):
         raise RepeatedKeyError
     return unique
+
+
+_STRICT: Final = json.JSONDecoder(object_pairs_hook=_unique)

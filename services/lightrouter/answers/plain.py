@@ -38,7 +38,7 @@ _TEX_WRAPPER: Final = re.compile(
 # sign ends a formula: $2T + 5$. A choice: few formulas in a sentence have more characters.
 _TEX_NOTHING: Final = re.compile(
     r"\\(?:(?:left|right|displaystyle)(?![A-Za-z])|[()\[\]])"
-    r"|(?<![\\A-Z])\$(?!-?\d[\d.,]{0,16}(?:bn|[KMBkmb]|(?:T|\s[KMBT]|\s?(?:MM|[Mm]n|[Tt]r?n|bln))(?![^$\n]{0,80}\$(?!\d)))(?![\w$]))"
+    r"|(?<![\\A-Z])\$(?!-?\d[\d.,]{0,16}(?:bn|[KMBkmb]|(?:T|\s[KMBTkmb]|\s?(?:MM|[Mm]n|[Tt]r?n|bln))(?![^$\n]{0,80}\$(?!\d)))(?![\w$]))"
     r"|(?<=[A-Z])\$(?!\d)"
 )
 # Not after a backslash: two of them end a row.

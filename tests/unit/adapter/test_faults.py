@@ -20,11 +20,25 @@ KEY = "abcdef0123456789"
         (401, ErrorReason.ERROR_REASON_UPSTREAM_UNAUTHENTICATED, False, False),
         (403, ErrorReason.ERROR_REASON_UPSTREAM_UNAUTHENTICATED, False, False),
         (404, ErrorReason.ERROR_REASON_UPSTREAM_REJECTED, False, False),
-        (408, ErrorReason.ERROR_REASON_UPSTREAM_ERROR, True, False),
-        (422, ErrorReason.ERROR_REASON_UPSTREAM_REJECTED, False, None),
         (429, ErrorReason.ERROR_REASON_UPSTREAM_RATE_LIMITED, True, False),
-        (500, ErrorReason.ERROR_REASON_UPSTREAM_ERROR, True, False),
-        (529, ErrorReason.ERROR_REASON_UPSTREAM_ERROR, True, False),
+        # A passing failure, the provider's or of a proxy before it: Cloudflare's are 520 to 530.
+        *(
+            (status, ErrorReason.ERROR_REASON_UPSTREAM_ERROR, True, False)
+            for status in (
+                *(408, 409, 420, 421, 423, 424, 425, 444, 460, 498, 499),
+                *(500, 501, 502, 503, 504, 505, 507, 508, 509, 511, *range(520, 531), 561, 598, 599, 600, 999),
+            )
+        ),
+        # The request's own fault.
+        *(
+            (status, ErrorReason.ERROR_REASON_UPSTREAM_REJECTED, False, None)
+            for status in (411, 413, 414, 422, 431, 451)
+        ),
+        # The address, the model or the account of the candidate.
+        *(
+            (status, ErrorReason.ERROR_REASON_UPSTREAM_REJECTED, False, False)
+            for status in (300, 303, 304, 305, 402, 405, 406, 407, 410, 412, 415, 416, 417, 418, 426, 428)
+        ),
     ],
 )
 def test_faults_by_status(status: int, reason: ErrorReason.ValueType, retryable: bool, works: bool | None) -> None:

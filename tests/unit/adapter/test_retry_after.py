@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.adapter.retry_after import seconds, wait_from_headers, wait_from_words
+from lightrouter.adapter.retry_after import seconds, wait_from_headers, wait_from_members, wait_from_words
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 EPOCH = int(NOW.timestamp())
@@ -34,12 +34,57 @@ EPOCH = int(NOW.timestamp())
         ("1 minute and 5 seconds", 65),
         ("17h32m0s", 63_120),
         ("34s", 34),
+        ("30s", 30),
+        ("1m30s", 90),
+        ("1m 30s", 90),
+        ("1h30m", 5400),
+        ("30 S", 30),
+        ("30secs", 30),
+        ("in 30 seconds", 30),
+        ("1500 ms", 1.5),
+        ("500us", 0.0005),
+        ("500\u00b5s", 0.0005),
+        ("100ns", 1e-7),
+        ("-30s", 0),
+        ("-0", 0),
+        ("+5", 5),
+        ("5;", 5),
+        ("30;q=1", 30),
+        ('"5"', 5),
+        ("'5'", 5),
+        # Hours, minutes and seconds by a clock.
+        ("00:00:30", 30),
+        ("01:02:03", 3723),
+        ("1:00:00", 3600),
+        ("00:30", 30),
+        ("0:30", 30),
+        ("00:00:30.5", 30.5),
+        ("-00:00:30", 0),
+        ("9999:59:59", 86_400),
+        ("1:2:3:4", None),
+        # ISO 8601.
+        ("PT1M30S", 90),
+        ("P1D", 86_400),
+        ("P0DT0H0M30S", 30),
+        ("pt0.5s", 0.5),
+        ("P", None),
         (str(EPOCH + 30), 30),
         (str((EPOCH + 30) * 1000), 30),
         (str(EPOCH - 30), 0),
         ("Tue, 24 Nov 2026 12:00:30 GMT", 30),
         ("Tue, 24 Nov 2026 11:00:00 GMT", 0),
         ("Tue, 24 Nov 2026 12:00:30 -0000", 30),
+        # The other two forms of dates in HTTP, and such as servers write.
+        ("Tuesday, 24-Nov-26 12:00:30 GMT", 30),
+        ("Tue Nov 24 12:00:30 2026", 30),
+        ("Tue, 24 Nov 2026 12:00:30 UTC", 30),
+        ("Tue, 24 Nov 2026 12:00:30", 30),
+        ("24 Nov 2026 12:00:30 GMT", 30),
+        ("Tue, 24 Nov 2026 13:00:30 +0100", 30),
+        ("tue, 24 nov 2026 12:00:30 gmt", 30),
+        ("2026-11-24 12:00:30", 30),
+        ("2026-11-24T12:00:30+0000", 30),
+        ("20261124T120030Z", 30),
         ("2026-11-24T12:00:30Z", 30),
         ("2026-11-24T13:00:30+01:00", 30),
         # Hostile dates that overflow.
@@ -52,7 +97,7 @@ EPOCH = int(NOW.timestamp())
     ],
 )
 def test_the_meaning_of_headers(header: str, wait: float | None) -> None:
-    assert seconds(header, lambda: NOW) == wait
+    assert seconds(header, lambda: NOW) == pytest.approx(wait)
 
 
 @given(st.text() | st.floats().map(str) | st.datetimes().map(str) | st.from_regex(r"\A[0-9 smhd.:+TZ-]{1,30}\Z"))
@@ -74,6 +119,14 @@ def test_any_header_is_read_or_ignored(header: str) -> None:
         ({"retry-after-ms": "-1"}, 0),
         ({"retry-after-ms": "nan"}, None),
         ({"x-ms-retry-after-ms": "250"}, 0.25),
+        ({"x-retry-after-seconds": "5"}, 5),
+        ({"retry_after": "5"}, 5),
+        ({"retry-after-millis": "1500"}, 1.5),
+        ({"azureml-model-retry-after": "7"}, 7),
+        ({"x-amzn-retry-after": "00:00:07"}, 7),
+        ({"x-ratelimit-reset-ms": "1500"}, 1.5),
+        ({"x-ratelimit-reset-after": "5"}, 5),
+        ({"x-should-retry": "true"}, None),
         ({"retry-after": "5, 7"}, 7),
         ({"retry-after": "5, soon"}, None),
         ({"retry-after": "5 seconds"}, 5),
@@ -153,8 +206,67 @@ def test_the_reset_of_a_limit_means_nothing_while_none_is_reached() -> None:
 
 
 @pytest.mark.parametrize(
+    ("members", "wait"),
+    [
+        ({}, None),
+        ({"retry_after": 5}, 5),
+        ({"retry_after": "5s"}, 5),
+        ({"retry_after": "00:00:05"}, 5),
+        ({"retryAfter": 5}, 5),
+        ({"Retry-After": "5"}, 5),
+        ({"RetryAfter": 5.5}, 5.5),
+        ({"retryAfterSeconds": 5}, 5),
+        ({"retry_after_secs": 5}, 5),
+        ({"retry_in": "5s"}, 5),
+        ({"retryDelay": "34.07s"}, 34.07),
+        ({"retry_delay": {"seconds": 5, "nanos": 500_000_000}}, 5.5),
+        ({"retry_after_ms": 1500}, 1.5),
+        ({"retryAfterMs": "1500"}, 1.5),
+        ({"retry_after_ms": "250ms"}, 0.25),
+        ({"retry_after_ms": 1e300}, 86_400),
+        ({"retry_after_ms": "soon"}, None),
+        ({"resets_at": EPOCH + 30}, 30),
+        ({"reset_at": "2026-11-24T12:00:30Z"}, 30),
+        ({"reset_time": "Tue, 24 Nov 2026 12:00:30 GMT"}, 30),
+        ({"resets_in": "30s"}, 30),
+        ({"resets_in_seconds": 30}, 30),
+        ({"estimated_time": 20.5}, 20.5),
+        ({"cooldown_time": 30}, 30),
+        ({"headers": {"X-RateLimit-Reset": str((EPOCH + 30) * 1000)}}, 30),
+        ({"headers": {"Retry-After-Ms": "1500"}}, 1.5),
+        ({"headers": {"Retry-After": 5}}, 5),
+        ({"headers": "retry-after: 5"}, None),
+        # The longest of several.
+        ({"retry_after": 1, "retryDelay": "7s"}, 7),
+        ({"retry_after": None}, None),
+        ({"retry_after": True}, None),
+        ({"retry_after": [5]}, None),
+        ({"retry_after": -1}, 0),
+        ({"retry_after": float("nan")}, None),
+        ({"retry_after": 1e300}, 86_400),
+        ({"after": 5, "retry": 5}, None),
+    ],
+)
+def test_the_members_of_a_wait(members: dict[str, object], wait: float | None) -> None:
+    assert wait_from_members(members, lambda: NOW) == wait
+
+
+@pytest.mark.parametrize(
     ("words", "wait"),
     [
+        ("try again in 00:00:30", 30),
+        ("Please wait 1:30 before you retry", 90),
+        ("Retry-After: 5", 5),
+        ("error 429; retry after 5.", 5),
+        ("Next request allowed in 12s", 12),
+        ("Expected available in 42 seconds.", 42),
+        ("cooldown: 30s", 30),
+        ("Try again in approximately 45 seconds", 45),
+        ("30秒後に再試行してください", 30),
+        # A time of the day, and an amount of something else.
+        ("Limit resets at 12:00:30 UTC", None),
+        ("retry after 5 years", None),
+        ("retry after 5 attempts", None),
         ("Please try again in 1d2h.", 86_400),
         ("Please retry in 32.899s.", 32.899),
         ("Retry after 2 minutes and 5 seconds", 125),

@@ -215,13 +215,16 @@ def test_a_quotation_from_the_prompt_is_an_answer() -> None:
     assert not evades("Hello", Evasions(["Hello"]))
 
 
-@pytest.mark.parametrize("text", evasion_texts.REFUSALS)
+@pytest.mark.parametrize("text", [*evasion_texts.REFUSALS, *evasion_texts.REFUSALS_THAT_TURN])
 def test_a_text_of_nothing_but_a_refusal(text: str) -> None:
     assert evades(text)
     assert evades(f"**{text}**")
 
 
-@pytest.mark.parametrize("text", [*evasion_texts.ANSWERS, *evasion_texts.ANSWERS_BESIDE_A_REFUSAL])
+@pytest.mark.parametrize(
+    "text",
+    [*evasion_texts.ANSWERS, *evasion_texts.ANSWERS_BESIDE_A_REFUSAL, *evasion_texts.ANSWERS_BEHIND_REFUSALS],
+)
 def test_an_answer_that_looks_like_a_refusal(text: str) -> None:
     assert not evades(text)
 

@@ -37,10 +37,21 @@ AMOUNTS = {
     ],
     "2000000000000": ["$2T", "$2 T", "It cost $2T.", "$2tn", "$2 tn", "US$2 trn", "2T USD", "2 T€", "$2 trillion"],
     "5000": ["$5k", "$5K", "$5 K", "5K USD", "5k dollars", "5 k euros", "5k"],
+    # A space before a small letter, too.
+    "4500000": [
+        "£4.5 m", "The total is £4.5 m", "Answer: £4.5 m.", "£4.5 m (approx.)", "**£4.5 m**", "(£4.5 m)", "£ 4.5 m",
+        "£4.5 m and rising", "a budget of £4.5 m", "\\$4.5 m", "$4.5 m", "US$ 4.5 m", "USD 4.5 m", "4.5 m £",
+        "\\boxed{\\$4.5 \\text{ m}}", "€4.5 m", "4.5 m euros", "£4.5 mn", "4,5 Mio. Euro",
+    ],
+    "-4500000": ["-£4.5 m", "£-4.5 m"],
+    "10000": ["$10 k", "€10 k.", "The cost is $10 k per month.", "USD 10 k", "10 k €", "CHF 10 k"],
+    "7000000000": ["about $7 b", "€7 bn", "7 bn EUR"],
+    "250000": ["₹2.5 L", "₹2.5L", "Rs 2.5 L", "₹2.5 lakh"],
     "50000000": ["₹5 cr", "₹5 Cr", "Rs 5 cr", "₹5 crore"],
     # Units, names and formulas.
     "5": [
-        "5 M", "5 K", "5 T", "5T", "5M", "5K", "5B", "$5 CR", "$5 T-shirt", "$5 T shirts",
+        "5 m", "5 k", "$5 m$", "The distance is $5 m$.", "The length is $5 \\text{ m}$", "5 L", "$5 m/s",
+        "$5 b-sides", "5 M", "5 K", "5 T", "5T", "5M", "5K", "5B", "$5 CR", "$5 T-shirt", "$5 T shirts",
         "$5 B-side", "$5 tip", "$5 bonus",
         "$5 per person", "The solution is $5 M$.", "The answer is $5 K$", "It gives us 5 K", "$5T$",
         "The answer is $5 \\mathrm{M} \\mathrm{HCl}$.",

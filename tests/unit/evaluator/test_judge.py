@@ -123,3 +123,10 @@ def test_verdicts_of_replies(reply: str, order: int, score: float | None) -> Non
 @given(st.text())
 def test_any_reply_can_be_read(reply: str) -> None:
     assert judge.read(reply, 0) in {None, 0.0, 0.5, 1.0}
+
+
+@pytest.mark.parametrize("behind", ["", '"]', "]", '"}'])
+@pytest.mark.parametrize("before", ['["', '{"', '[Note: "', '```json\n["', "['"])
+def test_a_verdict_behind_a_quote_that_nothing_closes_is_read(before: str, behind: str) -> None:
+    for verdict in ('{"better": "A"}', '{\\"better\\": \\"A\\"}'):
+        assert judge.read(f"{before}{verdict}{behind}", 0) == 1.0

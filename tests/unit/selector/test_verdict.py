@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 from hypothesis import given
@@ -225,9 +224,36 @@ _SCALE = st.integers(0, 10) | st.floats(0, 10)
 @given(st.text(), st.tuples(_SCALE, _SCALE), st.text(st.characters(exclude_characters="{")))
 def test_any_points_on_the_scale_are_read(before: str, points: tuple[float, float], after: str) -> None:
     reply = json.dumps({"A": {"consistency": points[0], "correctness": points[1]}})
-    before = before.replace("{", "")
-    if re.search("[\\[\uff3b\uff5b]", before):
-        # Between brackets a quote would make the verdict's first brace a part of a text.
-        before = re.sub('["\uff02]', "", before)
-    padded = before + reply + after
+    padded = before.replace("{", "") + reply + after
     assert parse(padded, ["A"])["A"] == Points(points[0] / 10, points[1] / 10)
+
+
+_VERDICT = '{"A": {"consistency": 8, "correctness": 9}}'
+
+
+@pytest.mark.parametrize("behind", ["", '"]', '"}', "]", "}", ' and so on"'])
+@pytest.mark.parametrize(
+    "before",
+    [
+        *('["', '[ "', '["\n', '[[ "', '["x', '["a", "', "['", "[\u201c", '[5" x 3"', '[Note: "', '[1] He said "'),
+        *('{"', '{"x', '{"verdict": "', '{"reason": "it is "good"", "verdict": ', '```json\n["', '<["', "{'"),
+    ],
+)
+def test_a_verdict_behind_a_quote_that_nothing_closes_is_read(before: str, behind: str) -> None:
+    for verdict in (_VERDICT, json.dumps(_VERDICT)[1:-1]):
+        assert parse(f"{before}{verdict}{behind}", ["A"])["A"] == Points(0.8, 0.9)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        # The last verdict counts, and it is not whole.
+        f'["{_VERDICT}, then {{"A": {{"consistency": 1',
+        f'["{_VERDICT} {{',
+        # It is not said which of two values counts.
+        '["{"A": {"consistency": 8, "correctness": 9}, "A": {"consistency": 1, "correctness": 1}}',
+    ],
+)
+def test_a_verdict_before_one_that_is_broken_is_not_read(reply: str) -> None:
+    with pytest.raises(UnreadableError):
+        parse(reply, ["A"])
