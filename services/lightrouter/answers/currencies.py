@@ -5,11 +5,22 @@ from __future__ import annotations
 import re
 from typing import Final
 
+_SIGNS: Final = "\u20ab\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u20ba\u0e3f"
 CURRENCY: Final = (
-    r"(?:(?:(?<![A-Za-z])[A-Z]{1,3})?\$|[\u20ab\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u20ba\u0e3f]"
+    rf"(?:(?:(?<![A-Za-z])[A-Z]{{1,3}})?\$|[{_SIGNS}]"
     r"|(?<![A-Za-z])(?:USD?|EUR|GBP|JPY|CNY|RMB|INR|CHF|IDR|VND|BRL|DKK|CAD?|AUD?|R|R[sp]\.?))"
 )
 """Matches a currency before a number, or a code or sign behind it."""
+# Dollars of the United States have no sign in a canonical form, since theirs is also TeX's.
+_NAMES: Final = {
+    "eur": "\u20ac", "gbp": "\u00a3", "inr": "\u20b9", "rs": "\u20b9", "us": "", "usd": "", "us$": "",
+    "ca": "cad", "ca$": "cad", "c$": "cad", "au": "aud", "au$": "aud", "a$": "aud", "r$": "brl", "rmb": "cny",
+    "vnd": "\u20ab", "rp": "idr",
+}  # fmt: skip
+_NAMED: Final = re.compile(
+    r"[a-z]{1,3}\$|eur|(?<![a-z])(?:usd?|gbp|jpy|cny|rmb|inr|chf|vnd|idr|brl|dkk|cad?|aud?|rs?|rp)(?![a-z])",
+    re.IGNORECASE,
+)
 # The point separates groups in the languages of these currencies, which have no thousandths in use.
 _GROUPING: Final = (
     r"(?:\u20ab|VN[D\u0110]|\u0111(?:\u1ed3ng)?|R\$|BRL|reais|Rp|IDR|rupiah|\u20ba|TL|liras?|DKK|kroner|kr)(?!\w)"
@@ -52,6 +63,15 @@ _SCALES: Final = {
     "k": 10**3, "m": 10**6, "mn": 10**6, "mm": 10**6, "l": 10**5, "cr": 10**7, "b": 10**9, "bln": 10**9,
     "t": 10**12, "tn": 10**12, "trn": 10**12,
 }  # fmt: skip
+
+
+def sign_of(text: str) -> str:
+    """Returns the sign or name of the currency of an amount; "" for dollars and for none."""
+    named = _NAMED.search(text)
+    if named:
+        name = named[0].lower()
+        return _NAMES.get(name, name.replace("$", "d"))
+    return next((character for character in text if character in _SIGNS), "")
 
 
 def short_scale(text: str, end: int, currency: str | None) -> tuple[int, int]:

@@ -9,9 +9,10 @@ from typing import Final
 
 from lightrouter.answers.announced import unmarked
 from lightrouter.answers.canonical import canonical_json
+from lightrouter.answers.currencies import sign_of
 from lightrouter.answers.days import day
 from lightrouter.answers.numbers import is_short, number_of, numbers, written
-from lightrouter.answers.plain import plain, without_tex
+from lightrouter.answers.plain import plain, signed, without_tex
 from lightrouter.answers.scripts import PUNCTUATION
 from lightrouter.runtime.text import normalized
 
@@ -20,17 +21,6 @@ _MOST_CHARACTERS: Final = 256
 # Of a longer one only white space, case and composition are normalized.
 _MOST_BARED: Final = 4_096
 _MOST_PASSES: Final = 8
-_CURRENCIES: Final = frozenset("\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u20ba\u0e3f\u20ab")
-# Dollars of the United States have no sign in a canonical form, since theirs is also TeX's.
-_NAMES: Final = {
-    "eur": "\u20ac", "gbp": "\u00a3", "inr": "\u20b9", "rs": "\u20b9", "us": "", "usd": "", "us$": "",
-    "ca": "cad", "ca$": "cad", "c$": "cad", "au": "aud", "au$": "aud", "a$": "aud", "r$": "brl", "rmb": "cny",
-    "vnd": "\u20ab", "rp": "idr",
-}  # fmt: skip
-_NAMED: Final = re.compile(
-    r"[a-z]{1,3}\$|eur|(?<![a-z])(?:usd?|gbp|jpy|cny|rmb|inr|chf|vnd|idr|brl|dkk|cad?|aud?|rs?|rp)(?![a-z])",
-    re.IGNORECASE,
-)
 # The case of these letters counts: mW is not MW, Mb not MB, M not m, and a capital sigma is a sum.
 _CASED: Final = re.compile(
     r"((?<=\d) ?(?:MB\b|[MP](?=(?:[A-Za-z]|[Hh][Zz]|[Pp][Aa]|[Ee][Vv]|bps)\b)|[A-Za-z]B\b|[CGHKMNST](?![\w'-]))"
@@ -41,10 +31,6 @@ _BEFORE: Final = " \t\"'`:;,?\u00bf\u00a1"
 _BEHIND: Final = " \t\"'`.,;:!?\u2026" + "".join(mark for mark, form in PUNCTUATION.items() if form in ".,;:!?")
 # The mark of a factorial, a derivative, inches or digits without end is a part of it.
 _MARKED: Final = re.compile(r"(?:(?<!\w)[a-z]|\d|\))(?:!+|'+|\"+)$|\.\d+(?:\.{3}|\u2026)$")
-_EQUAL_SIGNS: Final = (
-    *(("<=>", "\u21d4"), ("<=", "\u2264"), (">=", "\u2265"), ("!=", "\u2260"), ("=>", "\u21d2"), ("+/-", "\u00b1")),
-    *(("<->", "\u2194"), ("->", "\u2192"), ("**", "^"), ("\u2026", "...")),
-)
 _PRODUCT: Final = re.compile(r"(?<!\*)\*(?!\*)")
 _PAIRS: Final = re.compile(
     r"\(\s*([^()\[\]{},]*)\s*\)|\[\s*([A-Za-z])\s*\]|\{\s*([A-Za-z])\s*\}|([A-Za-z])\s?\)"
@@ -111,15 +97,14 @@ def _simpler(text: str) -> str:
     bare = _bare(_json(text) or text)
     number = number_of(bare)
     if number is not None:
-        return _currency(bare) + written(number)
+        return sign_of(bare) + written(number)
     if len(bare) <= _MOST_CHARACTERS:
         if written_day := day(bare):
             return written_day
         valued = _with_values(_MEMBERS.sub(", ", bare) if bare[:1] in {"[", "{"} else bare)
     else:
         valued = bare
-    for spelt, sign in _EQUAL_SIGNS:
-        valued = valued.replace(spelt, sign)
+    valued = signed(valued).replace("**", "^").replace("\u2026", "...")
     valued = _COMMAS.sub(", ", _SPACES.sub(r"\1", _PRODUCT.sub("\u00d7", _QUOTED.sub(r'"\1"', valued))))
     parts = _CASED.split(_FACTOR.sub("", valued))
     parts[::2] = map(str.casefold, parts[::2])
@@ -141,15 +126,6 @@ def _json(text: str) -> str | None:
         except (ValueError, RecursionError):
             pass
     return None
-
-
-def _currency(text: str) -> str:
-    """Returns the sign or name of a currency; "" for dollars and for none."""
-    named = _NAMED.search(text)
-    if named:
-        name = named[0].lower()
-        return _NAMES.get(name, name.replace("$", "d"))
-    return next((character for character in text if character in _CURRENCIES), "")
 
 
 def _bare(answer: str) -> str:
@@ -174,7 +150,7 @@ def _with_values(text: str) -> str:
         if is_short(text, number):
             continue
         added = text[begin] == "+" and _OPERAND_END.search(text, max(0, begin - 2), begin)
-        amount = _currency(text[begin:end]) + written(number)
+        amount = sign_of(text[begin:end]) + written(number)
         # 5km is 5 km.
         parts += [text[at:begin], "+" if added else "", amount, " " * text[end : end + 1].isalpha()]
         at = end

@@ -16,13 +16,10 @@ from typing import Final, Protocol, cast
 
 import re2
 
+from lightrouter.answers.phrases import any_of
+
 # A choice: a longer text says more than that it does not answer.
 _LONGEST: Final = 400
-
-
-def _any_of(lines: str) -> str:
-    """Returns a pattern for any of the lines; a line that ends in a backslash goes on in the next."""
-    return "|".join(lines.replace("\\\n", "").strip().splitlines())
 
 
 # Before what a clause says.
@@ -32,7 +29,7 @@ _LINK: Final = (
     r"|माफ़ कीजिए)[\s,:.!]+|(?:但是?|所以|因此|很?抱歉|对不起|لذلك|لكن|عذر[اً]+|آسف)[\s,，،]*)"
 )
 # Who speaks, and sorrow, with the comma behind them.
-_PREFACE: Final = _any_of(r"""
+_PREFACE: Final = any_of(r"""
 (?:as|being|since i'm|because i'm) an? [^,.]{0,30}\b(?:ai|assistant|model)\b[^,.]{0,30},
 i(?:'m| am) (?:just |only )?an? [^,.]{0,30}\b(?:ai|assistant|model)\b[^,.]{0,30},
 als (?:ki|sprachmodell|ai)\b,?|en tant qu[^,.]{0,40},|\
@@ -57,7 +54,7 @@ _HAVE: Final = r"""(?:(?:any |an? |\w+ing )?(?:personal |own |real[- ]time |curr
 (?:access|way|means|information|data|records?|opinions?|views?|preferences?|feelings?|favou?rites?|beliefs|\
 memory|\
 visibility|\w*abilit(?:y|ies)|physical \w+|emotions|experiences|consciousness))\b""".replace("\\\n", "")
-_CANNOT_LATIN: Final = _any_of(rf"""
+_CANNOT_LATIN: Final = any_of(rf"""
 i (?:really |also |currently |still )*(?:can't|cannot|can not|couldn't|won't|will not|wouldn't) (?:\w+ly )\
 ?(?:{_DO})\b
 i(?:'m| am) (?:really |currently |also )*(?:unable|not (?:able|going|willing|allowed|permitted|in a position))\
@@ -98,7 +95,7 @@ tenho (?:acesso|opini|informa)
 non (?:posso|potrò|riesco a) (?:\w+ )?(?:scriver|spiegar|dir|aprir|veder|consultar|acceder|mostrar|\
 legger)\w*|non ho (?:accesso|opinion|informazion)
 """)
-_CANNOT: Final = f"{_CANNOT_LATIN}|" + _any_of(r"""
+_CANNOT: Final = f"{_CANNOT_LATIN}|" + any_of(r"""
 я не (?:могу|буду|смогу|стану|умею|имею) (?:[^,.]* )?(?:рассказ|\
 писать|напис|объясн|откры|посмотр|провер|сообщ|показ|опис|\
 мнени|доступ|предсказ|назвать)\w*
@@ -125,7 +122,7 @@ _CANNOT: Final = f"{_CANNOT_LATIN}|" + _any_of(r"""
 الاطلاع|عرض|أعرض|وصف|أصف|قراءة|التحقق)
 لي(?:س|ست) لدي (?:[^.،]{0,24})?(?:إمكانية|وصول|الوصول|رأي|آراء|معلومات|بيانات|القدرة)
 """)
-_ASKS_LATIN: Final = _any_of(r"""
+_ASKS_LATIN: Final = any_of(r"""
 (?:could|can|would|will) you (?:please )?(?:tell me (?:a bit |a little )?more|give me (?:a bit |some )?more|\
 clarify|specify|elaborate|\
 share (?:it|the|more)|paste|upload|provide|describe what you)\b[^.]*
@@ -139,14 +136,14 @@ weitere|präzis)[^.]*
 clarifier|fournir)[^.]*
 (?:podrías|puedes|podría|puede) (?:\w+ )?(?:darme más|aclarar|especificar|proporcionar más|dar más)[^.]*
 """)
-_ASKS: Final = f"{_ASKS_LATIN}|" + _any_of(r"""
+_ASKS: Final = f"{_ASKS_LATIN}|" + any_of(r"""
 请?问?(?:您|你)?(?:能否|能|可以|可否)?(?:请)?(?:提供|说明|告诉我)(?:一下)?(?:更多|更具体|更详细|具体)[^。]*
 (?:もう少し|より)(?:詳しく|詳細)[^。]*(?:ください|ますか|でしょうか)|(?:уточните|не могли бы \
 вы (?:уточнить|рассказать подробнее))[^.]*
 (?:कृपया|क्या आप) [^।]{0,20}(?:और|अधिक) (?:जानकारी|विवरण)[^।]*|هل يمكنك (?:توضيح|تقديم المزيد|إعطائي المزيد)[^.]*
 """)
 # What sends the reader elsewhere, offers something else, or says why.
-_ELSE: Final = _any_of(r"""
+_ELSE: Final = any_of(r"""
 (?:instead[, ]+)?(?:please|kindly|try|check|contact|visit|consult|feel free|let me know|reach out|ask)\b
 if (?:you|there|it)\b|(?:is there|do you|would you|could you|can you|what (?:else|would|can)|how (?:else |can ))
 you (?:can|could|may|might|should|'ll|will)(?: \w+ly| want to| need to)? (?:check|visit|contact|look|try|ask|\
@@ -188,7 +185,7 @@ _TURN: Final = re.compile(
     r"|(?<=[.!?。！])\s*(?=[^.!?]{0,60}\b(?:is|was|are|were|has|had|about|around|roughly|approximately)\b[^.!?]{0,24}\d)",
     re.IGNORECASE,
 )
-_OFFERS_SAID: Final = _any_of(r"""
+_OFFERS_SAID: Final = any_of(r"""
 (?:i|we)(?: can|'ll|'d| will| would| could| am|'m)\b(?: also| still| certainly| gladly| try to| definitely)* (?:help|\
 assist|try|summari[sz]e|share|provide|explain|discuss|talk|describe|suggest|offer|support|guide|point|answer|do|be|\
 look|work|happy|glad|here|unable|not|sorry|only|able|love|like|need|analy[sz]e|review|write|create)\b

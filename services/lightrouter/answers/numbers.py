@@ -11,11 +11,10 @@ from math import factorial
 from typing import Final, NamedTuple
 
 from lightrouter.answers.announced import announcements, unmarked, unretracted
-from lightrouter.answers.cardinals import begins_with_cardinal, cardinal
 from lightrouter.answers.currencies import CURRENCY, GROUPED_BEHIND, SHORT_BEHIND, separates_groups, short_scale
-from lightrouter.answers.han import begins_with_han, han
 from lightrouter.answers.plain import plain, without_tex
 from lightrouter.answers.scales import SCALE, UNSPACED, times
+from lightrouter.answers.spelt import begins_spelt, spelt
 from lightrouter.answers.terms import are_several, without_formula
 
 # The lengths and numbers in this module are choices: an answer is near the end of a text, and no measure needs more
@@ -180,21 +179,19 @@ def answer_number(text: str) -> Number | None:
     head, text = text[:_MOST_SPAN].lstrip(), unretracted(unmarked(plain(_untagged(text[-_MOST_CHARACTERS:]))))
     for said in announcements(text):
         stated = without_tex(said)
-        if found := _spelt(stated):
+        if found := _spelt(stated, text):
             return found
         if _START.search(stated):
             return _stated(stated)
-        if begins_with_cardinal(stated) or begins_with_han(stated):
+        if begins_spelt(stated):
             return None
-    return _first_alone(head, text) or _last(without_tex(text)) or _spelt(text, alone=True)
+    return _first_alone(head, text) or _last(without_tex(text)) or _spelt(text, text, alone=True)
 
 
-def _spelt(text: str, *, alone: bool = False) -> Number | None:
-    """Returns the number that a text begins with in words or Chinese signs."""
-    if len(text) > 2 * _MOST_SPAN:
-        return None
-    spelt = cardinal(text, alone=alone) or han(text)
-    return spelt and Number(*spelt, span=(0, 0))
+def _spelt(text: str, whole: str, *, alone: bool = False) -> Number | None:
+    """Returns the number that a text begins with in words."""
+    found = spelt(text, whole, alone=alone) if len(text) <= 2 * _MOST_SPAN else None
+    return found and Number(*found, span=(0, 0))
 
 
 def _stated(text: str) -> Number | None:

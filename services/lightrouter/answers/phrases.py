@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def _any_of(lines: str) -> str:
+def any_of(lines: str) -> str:
     """Returns a pattern for any of the lines; a line that ends in a backslash goes on in the next."""
     return "|".join(lines.replace("\\\n", "").strip().splitlines())
 
@@ -19,7 +19,7 @@ _BETWEEN = "(?: am| are|'m|'re)?(?: (?:really|very|so|afraid|sorry|but|that|i|we
 # missing here counts as an answer, as it did before there was a list. In the order: English, German and Scandinavian,
 # Romance, Slavic and its neighbours, Arabic to Bengali, East and South East Asian languages.
 _ENGLISH = (
-    _any_of(r"""
+    any_of(r"""
 \b(?:i|we|im)WORDS (?:can't|cannot|can not|cant|couldn't|could not)\b[^.!?]{0,24}\bVERB
 \b(?:i|we)WORDS (?:won't|will not|unable|not (?:able|allowed|permitted|comfortable))\b[^.!?]{0,24}\bVERB
 \b(?:i|we)(?: have to| must)?(?: respectfully| politely)? (?:decline|refuse)(?: to\b| (?:this|that|your|the)\b|\W*$)
@@ -54,7 +54,7 @@ intelligence|(?:large )?language model)\b.{0,80}\b(?:can't|cannot|don't|do not)\
     .replace("BLOCKED", r"(?:blocked|filtered|refused|denied|removed)(?: (?:by|due|because)\b|\W*$|[.!:])")
     .replace("WORDS", _BETWEEN)
 )
-_LATIN = _any_of(r"""
+_LATIN = any_of(r"""
 \b(?:kann|können)\b.{0,40}\bnicht\b.{0,24}(?:helfen|beantworten|antworten|unterstützen|geben|erfüllen|tun)\b
 \b(?:darf|nicht in der lage)\b.{0,60}(?:helfen|beantworten|antworten|unterstützen)
 \bich wei(?:ß|ss) es nicht\b|\bnicht (?:weiter)?helfen\b|\bniet (?:mee )?helpen\b|\bik weet het niet\b
@@ -91,7 +91,7 @@ tidak (?:bisa|dapat)\b.{0,16}(?:bantu|jawab|memberikan|memenuhi)
 \bnu pot face\b|\bnie mogę tego\b|\bnemůžu\b.{0,20}(?:pomoct|odpovědět)|từ chối (?:trả lời|cung cấp)
 \bmenolak (?:untuk )?(?:menjawab|memberikan)|cevap vermeyi reddediyorum
 """)
-_OTHER_SCRIPTS = _any_of(r"""
+_OTHER_SCRIPTS = any_of(r"""
 не (?:могу|можем|в состоянии).{0,24}(?:помочь|ответить|предоставить|выполнить|обсуждать)|я не знаю
 не можу.{0,24}(?:допомогти|відповісти|надати)
 δεν μπορώ.{0,24}(?:βοηθήσω|απαντήσω|παρέχω)
@@ -124,7 +124,7 @@ REFUSALS = (_ENGLISH, _LATIN, _OTHER_SCRIPTS)
 """Found in the first sentences of a refusal; the last one only in a text that is not ASCII."""
 
 # Beside a refusal, what shows that the text still answers, or only speaks of a refusal.
-NO_REFUSALS = _any_of(r"""
+NO_REFUSALS = any_of(r"""
 \bcan(?:'t|not) help (?:but|\w+ing)\b|\bcan(?:'t|not) \w+ (?:\w+ ){1,3}enough\b
 \bdon't know (?:why|of any)\b|^\W?(?:if|when) (?:i|we)\b
 я не знаю,? (?:почему|зачем)
@@ -140,14 +140,14 @@ NO_REFUSALS = _any_of(r"""
 
 # Words with which a text says what it will do.
 _PLAN = f"""(?:{
-    _any_of('''
+    any_of('''
 think|see|begin|start|go|work|break|solve|analy[sz]e|consider|look|examine|evaluate|tackle|figure|find|determine
 calculate|compute|approach|explore|review|understand|dive|explain|help|answer|about|at|out|down|in|into|through|over
 it|this|that|the|each|given|problems?|questions?|solution|options?|choices?|statements?|one|by|steps?|first
 carefully|together|logically|of|and|to|correct|best|right|you|with
 ''')
 })"""
-_OPENINGS = _any_of(r"""
+_OPENINGS = any_of(r"""
 sure|certainly|of course|absolutely|okay|ok|alright|great|(?:good|great) question|hmm+|well|right|thinking
 (?:let's|let us|let me|to)(?: PLAN)+
 (?:(?:first,? )?(?:we|i|you|let's)(?: need to| have to| must| can| should| will|'ll))(?: PLAN)*
@@ -196,7 +196,7 @@ OPENINGS = (
 
 _STATUS = r"(?:error|gateway|unavailable|time-?out|too many(?: requests)?|forbidden|not found)"
 _END = r"(?:s\b)?(?:\W*$|[.!:,;<\n]| (?:while|during|please|right now|at the moment|at this time|try|with)\b)"
-ERROR_PAGES = _any_of(rf"""
+ERROR_PAGES = any_of(rf"""
 ^\s*(?:<!doctype html|<html).{{0,160}}?<(?:title|h1)>[^<]{{0,60}}(?:\b[45]\d\d\b|error|denied|forbidden)
 ^\s*\{{\s*"(?:error|errors)"\s*:
 ^\s*\{{\s*"(?:message|detail)"\s*:\s*"(?:internal|not auth|unauth|forbidden|invalid|rate|too many)

@@ -49,11 +49,20 @@ _TEX_TIMES: Final = re.compile(r"\\(?:times|cdot|ast)(?![A-Za-z])\s*")
 _TEX_RAISED: Final = re.compile(r"\^\s*\{\s*([^{}\s]|-?\d+|\d+[-+])\s*\}")
 _TEX_DEGREE: Final = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])")
 _TEX_ROOT: Final = re.compile(r"\\sqrt\s*(?:\{([^{}]{1,64})\}|(\w))")
-_TEX_SYMBOLS: Final = {
-    "pi": "\u03c0", "infty": "\u221e", "le": "\u2264", "leq": "\u2264", "ge": "\u2265", "geq": "\u2265", "ne": "\u2260",
-    "leqslant": "\u2264", "geqslant": "\u2265", "neq": "\u2260", "lt": "<", "gt": ">", "pm": "\u00b1", "mp": "\u2213",
-    "div": "\u00f7", "to": "\u2192", "rightarrow": "\u2192", "leftarrow": "\u2190", "leftrightarrow": "\u2194",
-    "Rightarrow": "\u21d2", "implies": "\u21d2", "Leftrightarrow": "\u21d4", "iff": "\u21d4", "approx": "\u2248",
+# Signs, how ASCII writes them, and their names in TeX; what is a part of another one in ASCII stands behind it.
+_SIGNS: Final = (
+    ("\u21d4", "<=>", "Leftrightarrow iff"),
+    ("\u2264", "<=", "le leq leqslant"),
+    ("\u2265", ">=", "ge geq geqslant"),
+    ("\u2260", "!=", "ne neq"),
+    ("\u21d2", "=>", "Rightarrow implies"),
+    ("\u00b1", "+/-", "pm"),
+    ("\u2194", "<->", "leftrightarrow"),
+    ("\u2192", "->", "to rightarrow"),
+)
+_TEX_SYMBOLS: Final = {name: sign for sign, _, names in _SIGNS for name in names.split()} | {
+    "pi": "\u03c0", "infty": "\u221e", "lt": "<", "gt": ">", "mp": "\u2213",
+    "div": "\u00f7", "leftarrow": "\u2190", "approx": "\u2248",
     "cup": "\u222a", "cap": "\u2229", "in": "\u2208", "notin": "\u2209", "subset": "\u2282", "supset": "\u2283",
     "subseteq": "\u2286", "supseteq": "\u2287", "emptyset": "\u2205", "varnothing": "\u2205", "forall": "\u2200",
     "exists": "\u2203", "langle": "\u27e8", "rangle": "\u27e9", "equiv": "\u2261", "angle": "\u2220", "sim": "~",
@@ -115,6 +124,13 @@ def plain(text: str) -> str:
         return text
     text = _CLOTHED.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
     return normalized("NFC", unraised(text)).translate(_spelling)
+
+
+def signed(text: str) -> str:
+    """Returns `text` with one character for each sign that ASCII writes with several: <= is ≤."""
+    for sign, ascii_form, _ in _SIGNS:
+        text = text.replace(ascii_form, sign)
+    return text
 
 
 def unraised(text: str) -> str:
