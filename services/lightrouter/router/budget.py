@@ -58,9 +58,11 @@ class Budget:
             ceiling: Nano-dollars of the route; None for no limit.
             prompt_tokens: Upper bound of the prompt's tokens.
             least_tokens: The smallest token limits that providers accept, by candidate, as far as they are known.
-                Routes share it, and `learn` adds to it.
+                Routes share it, and `learn` adds to it. What another route learns later is for later routes: the same
+                call must cost the same when its money is reserved and when it is given back.
         """
-        self._least_tokens = {} if least_tokens is None else least_tokens
+        self._shared_least_tokens = {} if least_tokens is None else least_tokens
+        self._least_tokens = dict(self._shared_least_tokens)
         self._ceiling = ceiling
         self._left = ceiling or 0
         self._prompt_tokens = prompt_tokens
@@ -81,7 +83,7 @@ class Budget:
 
     def learn(self, candidate: str, least_tokens: int) -> None:
         """Takes the smallest token limit that a candidate's provider accepts; its adapter raises lower limits to it."""
-        self._least_tokens[candidate] = least_tokens
+        self._least_tokens[candidate] = self._shared_least_tokens[candidate] = least_tokens
 
     def reserve(self, amount: int) -> bool:
         """Reserves `amount` for a call; returns False, and reserves nothing, if less is left."""

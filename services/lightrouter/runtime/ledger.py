@@ -14,8 +14,14 @@ from lightrouter.v1.candidate_pb2 import Prices, PromptTier
 from lightrouter.v1.chat_pb2 import Usage
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_CANCELLED,
+    ERROR_REASON_CIRCUIT_OPEN,
     ERROR_REASON_DEADLINE_EXCEEDED,
+    ERROR_REASON_INVALID_REQUEST,
+    ERROR_REASON_OVERLOADED,
+    ERROR_REASON_PERMISSION_DENIED,
+    ERROR_REASON_REQUEST_TOO_LARGE,
     ERROR_REASON_STRAGGLER,
+    ERROR_REASON_UNAUTHENTICATED,
     ERROR_REASON_UPSTREAM_TIMEOUT,
 )
 from lightrouter.v1.ledger_pb2 import (
@@ -44,6 +50,17 @@ SLOW = frozenset({ERROR_REASON_STRAGGLER, ERROR_REASON_DEADLINE_EXCEEDED, ERROR_
 """Reasons of failures by slowness."""
 CUT_OFF = SLOW | {ERROR_REASON_CANCELLED}
 """Reasons of failures of calls for which nobody waited any longer."""
+AT_THE_DOOR = frozenset(
+    {
+        ERROR_REASON_CIRCUIT_OPEN,
+        ERROR_REASON_INVALID_REQUEST,
+        ERROR_REASON_OVERLOADED,
+        ERROR_REASON_PERMISSION_DENIED,
+        ERROR_REASON_REQUEST_TOO_LARGE,
+        ERROR_REASON_UNAUTHENTICATED,
+    }
+)
+"""Reasons with which a service refuses a call before it begins, so that nothing is spent."""
 
 
 def duration(seconds: float) -> Duration:

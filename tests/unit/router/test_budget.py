@@ -185,7 +185,7 @@ def test_a_limit_that_is_too_small_for_the_provider_is_paid_for_as_the_least_tha
     assert Budget(43, 10, learnt).grant_rest(booted) == (0, 0)
     assert Budget(44, 10, learnt).grant_rest(booted) == (6, 44)
     Budget(None, 10, learnt).learn("a", 0)
-    assert budget.boot_cost(booted.candidate) == 10 + 2
+    assert Budget(100, 10, learnt).boot_cost(booted.candidate) == 10 + 2
 
 
 class OpenCall:

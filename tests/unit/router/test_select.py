@@ -7,12 +7,14 @@ import pytest
 from lightrouter.router.context import BootRanking, RouteContext
 from lightrouter.router.stages.boot import boot
 from lightrouter.router.stages.select import select
-from lightrouter.runtime.errors import ServiceError, deadline_exceeded
+from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
+from lightrouter.runtime.ledger import AT_THE_DOOR
 from lightrouter.v1.candidate_pb2 import RankedCandidate, Ranking
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_CANCELLED,
     ERROR_REASON_DEADLINE_EXCEEDED,
     ERROR_REASON_INTERNAL,
+    ERROR_REASON_UPSTREAM_UNAVAILABLE,
     ErrorReason,
     Failure,
 )
@@ -93,6 +95,27 @@ async def test_priors_rank_without_a_selector_and_the_answer_says_so(
     assert ranking.proto.agreement == 0.0
     assert [each.reason for each in route.ledger.degraded] == [reason]
     assert error.message in route.ledger.degraded[0].message
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_back"),
+    [
+        *((reason, True) for reason in sorted(AT_THE_DOOR)),
+        # Its judge may have been asked.
+        (ERROR_REASON_INTERNAL, False),
+        (ERROR_REASON_UPSTREAM_UNAVAILABLE, False),
+        (ERROR_REASON_DEADLINE_EXCEEDED, False),
+    ],
+)
+async def test_the_money_of_a_judge_that_was_not_asked_is_there_again(
+    reason: ErrorReason.ValueType, is_back: bool
+) -> None:
+    asked = FakeSelector()
+    asked.error = ServiceError(Code.UNAVAILABLE, reason, "no")
+    with_judge, _, _ = await ranked(asked, prompt(selector=SELECTOR_STRATEGY_LLM, max_cost_nanousd=100_000))
+    without, _, _ = await ranked(asked, prompt(selector=SELECTOR_STRATEGY_CONSENSUS, max_cost_nanousd=100_000))
+    assert (with_judge.budget.left == without.budget.left) is is_back
+    assert with_judge.budget.left <= without.budget.left
 
 
 @pytest.mark.parametrize("given", [[], ["a", "b"], ["a", "b", "b"], ["a", "b", "c", "d"]])

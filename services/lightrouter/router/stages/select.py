@@ -15,7 +15,7 @@ from lightrouter.router.records import record_failure, record_service
 from lightrouter.router.terms import offered
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.ledger import SLOW
+from lightrouter.runtime.ledger import AT_THE_DOOR, SLOW
 from lightrouter.v1.candidate_pb2 import RankedCandidate, Ranking
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_INTERNAL
 from lightrouter.v1.ledger_pb2 import (
@@ -90,6 +90,8 @@ async def _ranked(
         slow = error.reason in SLOW
         reason = DEGRADED_REASON_SELECTOR_SLOW if slow else DEGRADED_REASON_SELECTOR_FAILED
         route.ledger.degrade(reason, f"the candidates were ranked by prior: {error.message}", error=error)
+        if error.reason in AT_THE_DOOR:
+            route.budget.settle(reserved, 0)
         if slow and request.strategy == SELECTOR_STRATEGY_LLM:
             # The selector can no longer say what its judge has read and written.
             read = "".join(boot.partial.text for boot in boots)
