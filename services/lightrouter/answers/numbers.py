@@ -371,7 +371,7 @@ def _scaled(value: Fraction, found: re.Match[str]) -> Fraction | None:
         small = value.denominator == 1 and value <= _MOST_EXPONENT
         return Fraction(factorial(int(value))) if small else None
     if found["mixed"]:
-        above, below = map(int, found["mixed"].split("/"))
+        above, below = map(int, found["mixed"].strip().split("/"))
         return value + Fraction(above, below) if below else None
     if found["above"]:
         return int(found["above"]) / value if value else None

@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import JsonValue, ValidationError
 
@@ -176,6 +176,7 @@ def test_a_task_that_makes_no_sense_is_refused(task: str, values: dict[str, obje
 
 
 @given(st.text(max_size=200))
+@example("0\x1f\u00bc")
 def test_any_text_has_a_score_of_0_or_1(text: str) -> None:
     scorers = (
         Exact(answer="a"),
