@@ -29,6 +29,15 @@ _SCALE: Final = re.compile(
 _LETTER_AND_SCALE: Final = re.compile(r"(.{1,40}?)[\s_.:/-]+((?:consisten|correct)[^\s_.:/-]*(?:[\s_-]*score)?)")
 # The start of a verdict without its outer braces.
 _KEY: Final = re.compile(r"""["']?\w[\w ]{0,20}["']?\s*:\s*\{""")
+# "Answer A: consistency 8, correctness: 9/10", also below each other.
+_BETWEEN: Final = r"[\s\W_]{1,12}"
+_LINE: Final = re.compile(
+    r"^[\W_]{0,12}(?:(?:answer|candidate|response|option|assistant|draft|partial)\s+)?(?P<label>[A-Z])\b"
+    rf"{_BETWEEN}consistency(?:\s?\([^()]*\))?{_BETWEEN}(?P<consistency>\d{{1,2}}(?:\.\d{{1,3}})?(?:\s?/\s?10)?)\b"
+    rf"[^\d\n]{{0,24}}\n?[^\d\n]{{0,24}}?correctness(?:\s?\([^()]*\))?{_BETWEEN}"
+    r"(?P<correctness>\d{1,2}(?:\.\d{1,3})?(?:\s?/\s?10)?)(?![\d.])",
+    re.IGNORECASE | re.MULTILINE,
+)
 # Keys under which an object in place of a number holds the score.
 _POINT_KEYS: Final = ("score", "points", "value", "rating")
 # "8", "+8", "~8", "08", "8.5", "8,5", ".5", "8/10", "8 out of 10", "80 %", "8 points", "8 (good)", "8 - good".
@@ -87,6 +96,15 @@ def _readings(reply: str) -> Iterator[str]:
         yield html.unescape(text)
     if _KEY.match(bare := text.strip("` \t\r\n")):
         yield f"{{{bare}}}"
+    if lines := "" if "{" in text else _in_lines(text):
+        yield lines
+
+
+def _in_lines(text: str) -> str:
+    """Returns as JSON the verdict of a reply with one line, list or element for each answer; empty without one."""
+    found = [(line["label"], {scale: line[scale] for scale in _SCALES}) for line in _LINE.finditer(text)]
+    points = dict(found)
+    return json.dumps(points) if found and len(points) == len(found) else ""
 
 
 def _last_verdict(text: str, labels: Sequence[str]) -> dict[str, Points]:

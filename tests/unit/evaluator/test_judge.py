@@ -114,6 +114,18 @@ def test_the_judge_is_asked_as_every_model_can_be() -> None:
         ("Both are equally good.", 0, 0.5),
         ("A lot of errors in both", 0, None),
         ("I cannot compare these.", 0, None),
+        # As models end that were trained to judge.
+        ("[[A]]", 0, 1.0),
+        ("Both are short. My final verdict is: [[B]]", 0, 0.0),
+        ("My final verdict is tie: [[C]]", 0, 0.5),
+        ("[[A]] at first, but then [[B]]", 0, 0.0),
+        ("[[D]]", 0, None),
+        # The first or the last line says it, and the others why.
+        ("A\n\nA is more complete.", 0, 1.0),
+        ("It is more complete.\n\n**Verdict: B**", 0, 0.0),
+        ("A\nIt is longer.\nVerdict: B", 0, None),
+        ('{"decision": "A"}', 0, 1.0),
+        ('{"result": "tie"}', 0, 0.5),
     ],
 )
 def test_verdicts_of_replies(reply: str, order: int, score: float | None) -> None:

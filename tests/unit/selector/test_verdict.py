@@ -247,6 +247,36 @@ def test_a_verdict_behind_a_quote_that_nothing_closes_is_read(before: str, behin
 @pytest.mark.parametrize(
     "reply",
     [
+        "A: consistency 8, correctness 9\nB: consistency 7, correctness 6",
+        "Answer A: consistency: 8/10, correctness: 9/10\nAnswer B: consistency: 7/10, correctness: 6/10",
+        "Scores:\n\n- **A** - consistency (0-10): 8, correctness: 9\n- **B** - consistency: 7, correctness (0-10): 6",
+        "A:\n  consistency: 8\n  correctness: 9\nB:\n  consistency: 7\n  correctness: 6",
+        "**Answer A**\n- Consistency: 8\n- Correctness: 9.0\n\n**Answer B**\n- Consistency: 7.0\n- Correctness: 6",
+        "A) consistency = 8; correctness = 9\nB) consistency = 7; correctness = 6",
+    ],
+)
+def test_a_verdict_in_lines_is_read(reply: str) -> None:
+    assert parse(reply, ["A", "B"]) == {"A": Points(0.8, 0.9), "B": Points(0.7, 0.6)}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "A: consistency 8, correctness 9",
+        "A: consistency 8, correctness 9\nB: consistency 7",
+        "A: consistency 8, correctness 9\nB: consistency 7, correctness 60",
+        "A: consistency 8, correctness 9\nA: consistency 1, correctness 1\nB: consistency 7, correctness 6",
+        "A is of good consistency, 8 of 9, and its correctness is fine. B too.",
+    ],
+)
+def test_lines_that_are_no_whole_verdict_are_not_read(reply: str) -> None:
+    with pytest.raises(UnreadableError):
+        parse(reply, ["A", "B"])
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
         # The last verdict counts, and it is not whole.
         f'["{_VERDICT}, then {{"A": {{"consistency": 1',
         f'["{_VERDICT} {{',
