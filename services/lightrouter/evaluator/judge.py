@@ -101,8 +101,8 @@ def read(reply: str, order: int) -> float | None:
     if bracketed := _BRACKETED.findall(reply):
         return scores.get(_BRACKETS.get(bracketed[-1], ""))
     lines = reply.strip().splitlines()
-    said = {letter for text in (reply, *lines[:1], *lines[-1:]) if (letter := _letter(text))}
-    return scores[said.pop()] if len(said) == 1 else None
+    letters = {letter for text in (reply, *lines[:1], *lines[-1:]) if (letter := _letter(text))}
+    return scores[letters.pop()] if len(letters) == 1 else None
 
 
 def _said(document: Json) -> str | None:

@@ -32,7 +32,7 @@ _KEY: Final = re.compile(r"""["']?\w[\w ]{0,20}["']?\s*:\s*\{""")
 # "Answer A: consistency 8, correctness: 9/10", also below each other.
 _BETWEEN: Final = r"[\s\W_]{1,12}"
 _LINE: Final = re.compile(
-    r"^[\W_]{0,12}(?:(?:answer|candidate|response|option|assistant|draft|partial)\s+)?(?P<label>[A-Z])\b"
+    r"^[ \t*_#>(.\d-]{0,12}(?:(?:answer|candidate|response|option|assistant|draft|partial)\s+)?(?P<label>[A-Z])\b"
     rf"{_BETWEEN}consistency(?:\s?\([^()]*\))?{_BETWEEN}(?P<consistency>\d{{1,2}}(?:\.\d{{1,3}})?(?:\s?/\s?10)?)\b"
     rf"[^\d\n]{{0,24}}\n?[^\d\n]{{0,24}}?correctness(?:\s?\([^()]*\))?{_BETWEEN}"
     r"(?P<correctness>\d{1,2}(?:\.\d{1,3})?(?:\s?/\s?10)?)(?![\d.])",
