@@ -52,11 +52,13 @@ class Study:
         asked: int = 0,
         pace: Pace | None = None,
         gains: bool = False,
+        boots: bool = False,
     ) -> None:
         """Opens the folder of the finished parts.
 
-        A selector is trained on the training prompts of each split, with `gains` for policies under worth, unless there
-        is an `artifact`. `pace` is the assumed speed of models whose times are not recorded.
+        A selector is trained on the training prompts of each split, with `gains` for policies under worth, and `boots`
+        for those that may begin with boots, unless there is an `artifact`. `pace` is the assumed speed of models whose
+        times are not recorded.
 
         Raises:
             ArtifactError: The artifact cannot be used.
@@ -68,7 +70,7 @@ class Study:
         self.progress = progress
         self.seed = settings.seed
         self.boot_tokens = settings.boot_tokens
-        self.trained = Trained(self.parts, settings.seed, artifact, gains=gains)
+        self.trained = Trained(self.parts, settings.seed, artifact, gains=gains, boots=boots)
         self.helpers = helpers
         self.asked = asked
         self._settings = settings

@@ -116,7 +116,7 @@ def test_policies_that_boot_are_booked_with_cut_calls_and_with_held_ones(
     assert both.keys() == {"lightrouter-paper", "lightrouter", "lightrouter-quality"}
     for policy in both.values():
         held = policy["held"]
-        assert held.keys() == {"output_tokens", "input_tokens", "cost_usd", "seconds"}
+        assert held.keys() == {"output_tokens", "input_tokens", "cost_usd", "cached_usd", "seconds"}
         # The losers write more, the chosen do not read the prompt again.
         assert held["output_tokens"] >= policy["output_tokens"]
         assert held["input_tokens"] < policy["input_tokens"]

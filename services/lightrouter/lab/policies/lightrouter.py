@@ -14,6 +14,7 @@ from lightrouter.recording.prices import PriceList
 from lightrouter.selector.learned import CurrentModel
 from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_BEST,
+    HOLD_ALWAYS,
     SELECTOR_STRATEGY_LEARNED,
 )
 from lightrouter.v1.policy_pb2 import Policy as RoutingPolicy
@@ -84,6 +85,7 @@ def policies(
             worth_nanousd=round(worth * _NANOUSD),
             selector=SELECTOR_STRATEGY_LEARNED,
             answer_pattern=train.questions.pattern,
+            hold=HOLD_ALWAYS,
         )
         about[name] = f"{_ABOUT_CURVE} A right answer is worth ${worth:g}."
     own = [
@@ -99,8 +101,9 @@ def is_of_curve(name: str) -> bool:
 
 _NANOUSD: Final = 1e9
 _ABOUT_CURVE: Final = (
-    "One candidate answers, without a boot stage, then one more, up to four, while the quality that it is expected to "
-    "add, times the worth of a right answer, exceeds its expected cost."
+    "One candidate answers, then one more, up to four, while the quality that it is expected to add, times the worth "
+    "of a right answer, exceeds its expected cost. If the selector knows what boots give, two or three may begin on "
+    "held calls, of which the best one goes on."
 )
 _ABOUT: Final = {
     DEFAULT: "The candidates with promising priors boot, a learned selector ranks them, and one more draft is "

@@ -26,12 +26,20 @@ _COLUMNS: Final = {
     "output tokens": "output_tokens",
     "of full": "output_share",
     "$ / 1,000": "cost_usd",
+    "cached": "cached_usd",
     "planned": "planned_usd",
     "B": "boot_tokens",
     "mean k": "mean_k",
     "seconds": "seconds",
 }
-_WAYS: Final = {"policy": "name", "boots": "way", **TOKENS, "$ / 1,000": "cost_usd", "seconds": "seconds"}
+_WAYS: Final = {
+    "policy": "name",
+    "boots": "way",
+    **TOKENS,
+    "$ / 1,000": "cost_usd",
+    "cached": "cached_usd",
+    "seconds": "seconds",
+}
 _WAYS_NOTE: Final = (
     "The same routes, booked in two ways. Cut: a boot call ends at B tokens, and a second call reads the prompt and "
     "the boot text again and continues it. Held: boot calls stay open until the ranking. The chosen ones continue; the "
@@ -41,9 +49,11 @@ _WAYS_NOTE: Final = (
 _TERMS: Final = (
     "Means per prompt. quality: of the answer, 0 to 1, by the recording's labels, with the 95 % bootstrap interval "
     "over prompts. output tokens: of all calls, including boots, judges and synthesizers. of full: output tokens as a "
-    f"share of those of {FULL_ENSEMBLE}. $ / 1,000: US dollars for 1,000 prompts, for input and output. planned: the "
-    "cost that was expected of the calls, each before it was made. B: tokens that a candidate writes before the "
-    "ranking; 0: no boot. mean k: finished answers. seconds: simulated."
+    f"share of those of {FULL_ENSEMBLE}. $ / 1,000: US dollars for 1,000 prompts, for input and output. cached: the "
+    "same calls if each provider found in its cache the start of a prompt, however short, that it has read for another "
+    "prompt or in the same route. planned: the cost that was expected of the calls, each before it was made. B: tokens "
+    "that a candidate writes before the ranking; 0: no boot, or as the plan says. mean k: finished answers. seconds: "
+    "simulated."
 )
 
 
@@ -80,12 +90,7 @@ def findings(
             tabulate(
                 "Boot calls cut and held",
                 _WAYS,
-                [
-                    {"name": row["name"], "way": way, **booked}
-                    for row in rows
-                    if "held" in row
-                    for way, booked in (("cut", row), ("held", row["held"]))
-                ],
+                [{"name": row["name"], "way": way, **booked} for row in rows for way, booked in ways(row)],
                 _WAYS_NOTE,
             ),
             _marked(
@@ -120,6 +125,16 @@ def findings(
     )
 
 
+def ways(row: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yields how the boot calls of a policy are booked, with the figures; nothing if it does not boot."""
+    held = row.get("held", {})
+    # A policy that holds its calls itself has no other figures.
+    if any(row[name] != figure for name, figure in held.items()):
+        yield "cut", row
+    if held:
+        yield "held", held
+
+
 def _row(name: str, figures: Figures, about: str, boot_tokens: int) -> dict[str, Any]:
     """Returns all figures of a policy, in the order of the report."""
     return {
@@ -127,6 +142,7 @@ def _row(name: str, figures: Figures, about: str, boot_tokens: int) -> dict[str,
         **flat("quality", figures.quality),
         "output_tokens": figures.output_tokens.mean,
         "cost_usd": figures.cost_usd.mean,
+        "cached_usd": figures.cached_usd,
         **({"planned_usd": figures.planned_usd} if figures.planned_usd else {}),
         "boot_tokens": boot_tokens,
         "mean_k": figures.mean_k,
