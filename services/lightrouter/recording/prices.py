@@ -88,7 +88,8 @@ class Price(BaseModel):
     def listed(self) -> dict[str, str]:
         """The prices in the notation of a pool file."""
         usd = {"input": self.input, "cached_input": self.cached_input, "output": self.output}
-        return {kind: str(Decimal(str(price))) for kind, price in usd.items() if price is not None}
+        # A pool file takes nano-dollars, no finer ones.
+        return {kind: str(Decimal(str(round(price, 9)))) for kind, price in usd.items() if price is not None}
 
 
 class Machine(BaseModel):

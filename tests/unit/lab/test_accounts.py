@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lightrouter.lab.dataset.questions import LabelledData
+from lightrouter.lab.policies import routed
 from lightrouter.lab.policies.decision import Call, Decision
 from lightrouter.lab.results.accounts import Accounts, Outcomes, Pace
 from lightrouter.recording import prices
@@ -281,6 +282,13 @@ def test_the_example_of_machines_can_be_used() -> None:
         price = found.of(model)
         assert price.cached < price.input < price.output
         assert price.note
+
+
+@pytest.mark.parametrize("usd", [0.0, 0.001, 1 / 3, 2.5 / 3600 * 1e6 / 2800, 123.4567890123, 9999.999999999])
+def test_a_price_of_any_precision_is_one_of_a_pool(usd: float) -> None:
+    listed = PriceList(other=Price(input=usd, output=usd))
+    (entry,) = routed.entries(["a"], [0.5], listed)
+    assert float(entry.prices.input) == pytest.approx(usd, abs=1e-9)
 
 
 def test_a_list_of_ones_own_goes_over_the_shipped_one(tmp_path: Path) -> None:

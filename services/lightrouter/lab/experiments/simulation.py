@@ -24,10 +24,9 @@ from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.run import Report, Settings, evaluate
 from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.policies.engine import Engine, opened
-from lightrouter.pool import file
+from lightrouter.pool import file, replayed
 from lightrouter.pool.choices import State
 from lightrouter.pool.filestore import FileStore
-from lightrouter.pool.schema import REPLAY
 from lightrouter.recording.prices import PriceList
 from lightrouter.recording.prompts import Asked
 from lightrouter.recording.recording import Recording, pool_names
@@ -121,13 +120,10 @@ class Plan:
 
     def pool_text(self) -> str:
         """Returns the pool file of the recorded models, with their mean qualities as priors."""
-        common = {"provider": REPLAY, "recording": "recording.jsonl"}
         priors = self.data.quality.mean(axis=0)
-        entries = [
-            {**common, "name": name, "model": model, "prior": float(prior), "prices": self.prices.of(model).listed}
-            for (model, name), prior in zip(pool_names(self.data.questions.models).items(), priors, strict=True)
-        ]
-        return dump({"candidates": entries})
+        return dump(
+            {"candidates": replayed.entries("recording.jsonl", self.data.questions.models, priors, self.prices)}
+        )
 
 
 @dataclass(slots=True)

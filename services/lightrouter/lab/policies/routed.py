@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from lightrouter.lab.dataset.questions import LabelledData, Questions
 from lightrouter.lab.policies.decision import Call, Decision
 from lightrouter.lab.policies.engine import Engine, MakeSelector, default_selector, opened
 from lightrouter.lab.policies.helpers import NO_HELPERS, Helpers
+from lightrouter.pool import replayed
 from lightrouter.pool.schema import CandidateEntry
-from lightrouter.recording.prices import Price, PriceList
+from lightrouter.recording.prices import PriceList
 from lightrouter.recording.recording import RecordedPrompt, pool_names
 from lightrouter.router.events import Events
 from lightrouter.router.rules import Defaults
@@ -130,23 +130,7 @@ async def _answer(engine: Engine, prompt: RecordedPrompt) -> tuple[Answer, Boots
 
 def entries(models: Sequence[str], priors: Sequence[float], prices: PriceList) -> list[CandidateEntry]:
     """Returns the pool of recorded models, with their priors, 0 to 1, and prices."""
-    return [
-        _entry(name, model, prior, prices.of(model))
-        for (model, name), prior in zip(pool_names(models).items(), priors, strict=True)
-    ]
-
-
-def _entry(name: str, model: str, prior: float, price: Price) -> CandidateEntry:
-    return CandidateEntry.model_validate(
-        {
-            "name": name,
-            "provider": "replay",
-            "model": model,
-            "recording": Path("recording"),
-            "prior": prior,
-            "prices": price.listed,
-        }
-    )
+    return [CandidateEntry.model_validate(each) for each in replayed.entries("recording", models, priors, prices)]
 
 
 def _decision(questions: Questions, index: int, names: Sequence[str], answer: Answer, boots: Boots) -> Decision:
