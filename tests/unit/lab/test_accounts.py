@@ -288,7 +288,7 @@ def test_the_example_of_machines_can_be_used() -> None:
 def test_a_price_of_any_precision_is_one_of_a_pool(usd: float) -> None:
     listed = PriceList(other=Price(input=usd, output=usd))
     (entry,) = routed.entries(["a"], [0.5], listed)
-    assert float(entry.prices.input) == pytest.approx(usd, abs=1e-9)
+    assert entry.prices.input == pytest.approx(1e9 * usd, abs=1)
 
 
 def test_a_list_of_ones_own_goes_over_the_shipped_one(tmp_path: Path) -> None:
