@@ -109,9 +109,7 @@ class Study:
     def outcomes(self, policies: Policies, data: Data | None = None) -> dict[str, Outcomes]:
         """Returns the outcomes of policies on the test prompts, each fitted on the training prompts of its split.
 
-        Args:
-            policies: Makes the policies of each split.
-            data: Other prompts and splits; None: those of the study.
+        `data` has other prompts and splits; None: those of the study.
         """
         return self._runner.run(data or self.data, policies)
 
@@ -122,11 +120,7 @@ class Study:
     def write(self, found: Findings, title: str, head: Mapping[str, object], notes: Iterable[str]) -> Findings:
         """Writes the findings with everything else that a reader needs, and returns all of it.
 
-        Args:
-            found: The findings.
-            title: The title of the page.
-            head: What the report for programs says first.
-            notes: Definitions, and what the figures are based on.
+        The report for programs begins with `head`; `notes` are definitions, and what the figures are based on.
         """
         settings, questions = self._settings, self.data.test.questions
         warnings = list(self.prices.complaints(questions.models, questions.costed))

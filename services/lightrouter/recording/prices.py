@@ -169,9 +169,7 @@ class PriceList:
     def complaints(self, models: Sequence[str], recorded: Sequence[str]) -> Iterator[str]:
         """Yields what the reader should know about these prices, one sentence each.
 
-        Args:
-            models: The models of the recording.
-            recorded: The models for which the cost of every call is recorded.
+        `recorded` are the models for which the cost of every call is recorded.
         """
         assumed = [model for model in models if model.casefold() not in self.models and model not in recorded]
         if assumed and not self.complete:

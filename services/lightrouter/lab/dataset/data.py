@@ -61,14 +61,9 @@ def read(
 ) -> Data:
     """Returns the recording at `path` and its splits.
 
-    Args:
-        path: The recording of the test prompts.
-        train: The recording of the training prompts; None: other folds of `path`.
-        count: Number of folds.
-        seed: Decides the folds, and which prompts remain under `limit`.
-        limit: Most test prompts; None: all.
-        pattern: The pattern of the comparable answer; None: inferred from the right answers.
-        only: The models of the pool; empty: all that are recorded.
+    Training prompts are those of `train`, None for `count` folds of `path`. The seed decides the folds, and which
+    prompts remain under `limit`. Without `pattern`, it is inferred from the right answers; without `only`, all models
+    that are recorded are the pool.
 
     Raises:
         DataError: The recordings cannot be used.

@@ -62,12 +62,7 @@ def findings(
 ) -> Findings:
     """Returns the findings of a comparison.
 
-    Args:
-        data: What was compared on, the title of the plots.
-        models: The pool.
-        policies: The policies, by name; without the oracle.
-        results: The results of each policy and of the oracle.
-        prices: Prices of the models.
+    `data` is the title of the plots; `policies` are without the oracle, which is among the results.
     """
     figures, duels = results.figures, frontier.duels(results)
     about = {

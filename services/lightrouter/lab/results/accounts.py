@@ -96,10 +96,7 @@ class Accounts:
     def outcomes(self, questions: Questions, quality: Floats, decisions: Sequence[Decision]) -> Outcomes:
         """Returns the outcomes of the decisions.
 
-        Args:
-            questions: The prompts.
-            quality: Quality of each model's answer, one row per prompt; only the accounts read it.
-            decisions: The policy's decision for each prompt.
+        Only the accounts read `quality`, that of each model's answer, one row per prompt.
         """
         rows = [self._row(questions, index, quality[index], decision) for index, decision in enumerate(decisions)]
         return Outcomes(*np.array(rows, dtype=float).reshape(len(rows), len(fields(Outcomes))).T)

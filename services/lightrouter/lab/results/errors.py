@@ -22,10 +22,7 @@ def shared(quality: Floats) -> Floats:
 def independent_vote(dealt: Floats, wrong: int, rng: np.random.Generator) -> Floats:
     """Returns the quality of the vote if errors are independent and spread evenly over the wrong answers.
 
-    Args:
-        dealt: Whether each candidate is right, one row per prompt.
-        wrong: Number of wrong answers.
-        rng: Draws the wrong answers.
+    `dealt` tells whether each candidate is right, one row per prompt; `wrong` is the number of wrong answers.
     """
     given = np.where(dealt == 1, 0, rng.integers(1, wrong + 1, size=dealt.shape))
     votes = (given[:, :, None] == given[:, None, :]).sum(axis=2)

@@ -100,9 +100,7 @@ class Situation:
     def shortlist(self, most: int, drawn: random.Random | None = None) -> list[int]:
         """Returns the indices of the candidates with the highest expected quality, best first.
 
-        Args:
-            most: Their number.
-            drawn: Draws noise on the expected quality: from as much as a policy makes to any order; None: no noise.
+        `drawn` draws noise on the expected quality: from as much as a policy makes to any order.
         """
         expected = self.expected
         if drawn is not None:
