@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -16,7 +17,8 @@ APART: Final = 0.5
 """A choice: without comparable answers, qualities this far apart count as right and wrong."""
 
 
-class Conflict(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Conflict:
     """Drafts of one prompt that take two sides, of which one is right.
 
     Attributes:
