@@ -1,8 +1,9 @@
 """`make bench`: what a route costs when its models answer at once, as services and in one process.
 
 LiteLLM and Portkey stand beside; they make one model call where the suite makes a whole route. The floor makes a
-route's calls with the suite's libraries and nothing else. All stand on the same upstream in the same run and are loaded
-in turns, so that whatever else the machine does meets all; on busy cores only the ratios count.
+route's calls with the suite's libraries and nothing else, without and with a route's spans. All stand on the same
+upstream in the same run and are loaded in turns, so that whatever else the machine does meets all; on busy cores only
+the ratios count.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ READY_SECONDS: Final = 60.0
 _MEMORY_SAMPLES: Final = 10
 _SELECTORS: Final = {"consensus": SELECTOR_STRATEGY_CONSENSUS, "prior": SELECTOR_STRATEGY_PRIOR}
 _OURS: Final = (marks.ONE, marks.SERVICES)
-_ALL: Final = (*_OURS, marks.FLOOR, marks.LITELLM, marks.PORTKEY)
+_ALL: Final = (*_OURS, marks.FLOOR, marks.TRACED, marks.LITELLM, marks.PORTKEY)
 
 Start = Callable[[], AbstractContextManager[Target]]
 
@@ -75,7 +76,8 @@ def _starts(upstream: int, otlp: str, work: Path, selector: SelectorStrategy.Val
         marks.SERVICES: partial(
             suite.target, "services", upstream, work / "services", [*flags, "--processes"], selector
         ),
-        marks.FLOOR: partial(floor.running, upstream, work, selector),
+        marks.FLOOR: partial(floor.running, "bare aiohttp and gRPC", upstream, "", work / "floor", selector),
+        marks.TRACED: partial(floor.running, "the same with spans", upstream, otlp, work / "traced", selector),
         marks.LITELLM: partial(litellm_proxy.running, upstream, work),
         marks.PORTKEY: partial(portkey.running, upstream, work),
     }

@@ -1,9 +1,10 @@
-"""The floor: what gRPC and aiohttp alone take for the model calls of a route.
+"""The floor: what gRPC, aiohttp and OpenTelemetry alone take for a route.
 
-A gRPC server that makes as many streamed calls as a route, reads their events, and answers: nothing is checked, traced,
-measured, cut or ranked. No program on these libraries can cost less.
+A gRPC server that makes as many streamed calls as a route, reads their events, answers, and exports as many spans as
+the suite does: nothing is checked, counted, cut or ranked. No program on these libraries can cost less.
 
-Run as `python -m tests.load.floor UPSTREAM_PORT READY_FILE`; writes its address into the file.
+Run as `python -m tests.load.floor UPSTREAM_PORT OTLP_ENDPOINT READY_FILE`; writes its address into the file. Without an
+endpoint it makes no spans.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from typing import Final
 import aiohttp
 import grpc
 import uvloop
+from opentelemetry.trace import Tracer
 from yarl import URL
 
+from lightrouter.runtime.settings import ServiceSettings
 from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.setup import open_telemetry
 from lightrouter.v1.ledger_pb2 import Ledger, LedgerEntry
 from lightrouter.v1.policy_pb2 import SelectorStrategy
 from lightrouter.v1.router_pb2 import Answer, CompleteRequest, CompleteResponse
@@ -30,27 +34,42 @@ from tests.load import suite
 from tests.load.load import Target
 from tests.load.processes import Group, service, wait_for
 
-_TITLE: Final = "bare aiohttp and gRPC"
+# What the suite's own spans of a route have at least; a test compares them.
+STAGES: Final = 5
+"""Spans of a route beside those of its model calls."""
+STAGE_ATTRIBUTES: Final = 3
+"""Attributes of each of them."""
+CALL_ATTRIBUTES: Final = 13
+"""Attributes of a model call's span."""
+CALL_EVENTS: Final = 2
+"""Events of a model call's span."""
+EVENT_ATTRIBUTES: Final = 2
+"""Attributes of an event."""
 _START_SECONDS: Final = 30.0
 
 
 @contextmanager
-def running(upstream_port: int, work: Path, selector: SelectorStrategy.ValueType) -> Iterator[Target]:
-    """Yields the server as one side of a comparison; its files are put into `work`."""
-    ready, log = work / "floor.address", work / "floor.log"
+def running(
+    title: str, upstream_port: int, otlp: str, work: Path, selector: SelectorStrategy.ValueType
+) -> Iterator[Target]:
+    """Yields the server as one side of a comparison, with spans if `otlp` is not empty; its files come into `work`."""
+    work.mkdir(parents=True, exist_ok=True)
+    ready, log = work / "address", work / "floor.log"
     ready.unlink(missing_ok=True)
     begin = time.perf_counter()
-    with service([sys.executable, "-m", "tests.load.floor", str(upstream_port), str(ready)], {}, log) as process:
+    command = [sys.executable, "-m", "tests.load.floor", str(upstream_port), otlp, str(ready)]
+    with service(command, {}, log) as process:
         wait_for("the floor", lambda: ready.exists() or None, process, _START_SECONDS, log)
         start_s = time.perf_counter() - begin
         address, group = ready.read_text(), Group({"floor": process})
-        yield Target(_TITLE, suite.MODEL_CALLS, group, start_s, lambda: suite.routes(address, selector))
+        yield Target(title, suite.MODEL_CALLS, group, start_s, lambda: suite.routes(address, selector))
 
 
 class _Router:
-    def __init__(self, session: aiohttp.ClientSession, url: URL) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: URL, tracer: Tracer) -> None:
         self._session = session
         self._url = url
+        self._tracer = tracer
 
     async def complete(
         self, request: CompleteRequest, _context: grpc.aio.ServicerContext[CompleteRequest, CompleteResponse]
@@ -60,6 +79,8 @@ class _Router:
         asked = {"messages": messages, "max_tokens": prompt.sampling.max_output_tokens, "stream": True}
         calls = (self._call({"model": f"bench-{number}", **asked}) for number in range(1, suite.MODEL_CALLS + 1))
         texts = await asyncio.gather(*calls)
+        for _ in range(STAGES):
+            self._span(STAGE_ATTRIBUTES)
         ledger = Ledger(entries=[LedgerEntry() for _ in texts])
         return CompleteResponse(answer=Answer(text=texts[0], ledger=ledger))
 
@@ -72,14 +93,28 @@ class _Router:
                     if line and line != b"data: [DONE]":
                         choices = json.loads(line.removeprefix(b"data: "))["choices"]
                         text += [choice["delta"].get("content", "") for choice in choices]
+        self._span(CALL_ATTRIBUTES, CALL_EVENTS)
         return "".join(text)
 
+    def _span(self, attributes: int, events: int = 0) -> None:
+        with self._tracer.start_as_current_span("floor") as span:
+            span.set_attributes(_values(attributes))
+            for _ in range(events):
+                span.add_event("floor", _values(EVENT_ATTRIBUTES))
 
-async def _serve(upstream_port: int, ready: Path) -> None:
+
+def _values(number: int) -> dict[str, str | int]:
+    # Half texts, half numbers, as those of a route.
+    return {f"lightrouter.floor.{i}": i if i % 2 else "a name" for i in range(number)}
+
+
+async def _serve(upstream_port: int, otlp: str, ready: Path) -> None:
+    telemetry = open_telemetry("floor", ServiceSettings(otlp_endpoint=otlp or None), {})
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
         server = grpc.aio.server()
-        router = _Router(session, URL(f"http://127.0.0.1:{upstream_port}/v1/chat/completions"))
+        url = URL(f"http://127.0.0.1:{upstream_port}/v1/chat/completions")
+        router = _Router(session, url, telemetry.tracer)
         method = grpc.unary_unary_rpc_method_handler(
             router.complete, CompleteRequest.FromString, CompleteResponse.SerializeToString
         )
@@ -95,4 +130,4 @@ async def _serve(upstream_port: int, ready: Path) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(int(sys.argv[1]), Path(sys.argv[2])))
+    uvloop.run(_serve(int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])))

@@ -8,7 +8,7 @@ from typing import Final
 
 from tests.load.report import CPU_AT, LATENCY_AT, THROUGHPUT_AT, Outcome, table
 
-ONE, SERVICES, FLOOR, LITELLM, PORTKEY = "one", "services", "floor", "litellm", "portkey"
+ONE, SERVICES, FLOOR, TRACED, LITELLM, PORTKEY = "one", "services", "floor", "traced", "litellm", "portkey"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Mark:
 
     def floor(self, outcomes: Mapping[str, Outcome]) -> float | None:
         """Returns the ratio that the libraries alone would reach; None if it was not measured or says nothing."""
-        return None if self.of != ONE or self.to == ONE else replace(self, of=FLOOR).measured(outcomes)
+        return None if self.of != ONE or self.to == ONE else replace(self, of=TRACED).measured(outcomes)
 
     def reached(self, measured: float) -> bool:
         """Returns whether a measured ratio or figure reaches the mark."""

@@ -77,6 +77,37 @@ async def test_a_call_that_fails_says_what_it_cost(behaviour: Behaviour, spent: 
     assert bool(costs[0]) == spent
 
 
+GOOD = behaviours.stream([delta("Hi"), delta(finish="stop")], usage=COUNTS)
+
+
+@pytest.mark.parametrize(
+    ("before", "counted"),
+    [
+        pytest.param([], 1, id="none"),
+        *(pytest.param([behaviours.status(code)], 2, id=str(code)) for code in (429,)),
+        *(pytest.param([behaviours.status(code)], 1, id=str(code)) for code in (408, 424, 499, 500, 503, 524, 529)),
+        pytest.param([behaviours.status(429), behaviours.status(429)], 3, id="429 twice"),
+        pytest.param([behaviours.status(429), behaviours.status(500)], 2, id="429 and 500"),
+        pytest.param([behaviours.status(500), behaviours.status(429)], 2, id="500 and 429"),
+        pytest.param([behaviours.reset], 1, id="reset at once"),
+        # What came tells what it cost.
+        pytest.param([BROKEN], 2, id="broken"),
+        pytest.param([BROKEN, behaviours.status(500), behaviours.status(429)], 3, id="all of them"),
+        # A parameter that the provider refuses is left away.
+        pytest.param([behaviours.status(400, body=b'{"error": "unknown stream_options"}')], 2, id="refused parameter"),
+    ],
+)
+async def test_a_call_says_of_how_many_attempts_the_cost_is_known(before: list[Behaviour], counted: int) -> None:
+    costs = {**COSTS, "limits": {"retries": 3}}
+    async with Upstream(*before, GOOD) as upstream, adapter(upstream.base_url, **costs) as served:
+        result = (await served.generate(generation())).result
+    assert (result.attempts, result.counted_attempts) == (len(before) + 1, counted)
+    async with Upstream(*before, behaviours.status(401)) as upstream, adapter(upstream.base_url, **costs) as served:
+        with pytest.raises(ServiceError) as caught:
+            await served.generate(generation())
+    assert (caught.value.attempts, caught.value.counted_attempts) == (len(before) + 1, counted)
+
+
 FREE = (0, 0)
 
 

@@ -11,7 +11,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from lightrouter.runtime.telemetry import names
 from lightrouter.v1.router_pb2 import CompleteRequest, StreamCompleteRequest
-from tests.suite.rig import first_and_second, prompt, running
+from tests.load import floor
+from tests.suite.rig import first_and_second, one_process, prompt, running
 from tests.suite.test_hold import ALONE, BOOT, OTHER, PATIENT, TEXT, until_left, written
 from tests.suite.test_waterfall import held_calls, truthful
 from tests.suite.tracing import CALLER, Recorder, Tree, attribute, events
@@ -86,3 +87,21 @@ async def test_a_dropped_call_is_no_error_of_any_span(folder: Path) -> None:
     assert len(held_calls(trace)) == 6
     assert not [span.name for span in trace.spans if span.status.status_code is StatusCode.ERROR]
     assert not events(trace.one(names.BOOT), names.CANDIDATE_DROPPED)
+
+
+async def test_the_floor_of_the_benchmark_has_no_more_spans_than_a_route(folder: Path) -> None:
+    left, recorder = asyncio.Event(), Recorder()
+    async with (
+        Upstream(written(TEXT, BOOT + 3, left)) as first,
+        Upstream(until_left(OTHER, left)) as second,
+        one_process(folder, *first_and_second(first, second), router=PATIENT, spans=recorder) as suite,
+    ):
+        await suite.stub.Complete(CompleteRequest(prompt=prompt(ALONE)), timeout=600, metadata=CALLER)
+        trace = await recorder.tree()
+    stages, calls = [span for span in trace.spans if span not in trace.chats()], trace.chats()
+    assert len(stages) >= floor.STAGES
+    assert sum(len(span.attributes or {}) for span in stages) >= floor.STAGE_ATTRIBUTES * len(stages)
+    for call in calls:
+        assert len(call.attributes or {}) >= floor.CALL_ATTRIBUTES
+        assert len(call.events) >= floor.CALL_EVENTS
+        assert all(len(event.attributes or {}) >= floor.EVENT_ATTRIBUTES for event in call.events)

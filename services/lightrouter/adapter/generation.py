@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from lightrouter.adapter import faults, usage
+from lightrouter.adapter.attempt_costs import AttemptCosts
 from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.providers.finish_reasons import less_whole
 from lightrouter.adapter.quirks import Quirks
@@ -36,7 +37,6 @@ _LENGTH: Final = FinishReason.FINISH_REASON_LENGTH
 _FILTER: Final = FinishReason.FINISH_REASON_CONTENT_FILTER
 _UNKNOWN: Final = FinishReason.FINISH_REASON_UNKNOWN
 _TOOL_CALLS: Final = FinishReason.FINISH_REASON_TOOL_CALLS
-
 
 Output = TextDelta | GenerationResult
 """A piece of output, or the checkpoint between two of them."""
@@ -86,8 +86,7 @@ class GenerationRun:
         self._prepare()
         self._deltas: list[TextDelta] = []
         self._calls = ToolCalls()
-        self._attempts = 0
-        self._is_cost_known = True
+        self._costs = AttemptCosts()
         self._lost = Usage()
         self._finish = _UNSPECIFIED
         self._begun = self._attempt_begun = time.monotonic()
@@ -129,7 +128,7 @@ class GenerationRun:
     @property
     def attempts(self) -> int:
         """The number of attempts so far."""
-        return self._attempts
+        return self._costs.made
 
     @property
     def finished(self) -> bool:
@@ -164,7 +163,7 @@ class GenerationRun:
     def silent_for(self, seconds: float) -> bool:
         """Returns whether an attempt is running, nobody has paused it, and it has received no byte for `seconds`."""
         return (
-            bool(self._attempts)
+            bool(self.attempts)
             and not self.is_paused
             and time.monotonic() - (self._heard or self._attempt_begun) >= seconds
         )
@@ -180,13 +179,13 @@ class GenerationRun:
 
     def begin_attempt(self) -> None:
         """Begins the next attempt and drops the output of the last one."""
-        if self._attempts:
+        if self.attempts:
             self._lost = self._spent()
             self._prepare()
             self._deltas.clear()
             self._calls.clear()
             self._first = self._heard = None
-        self._attempts += 1
+        self._costs.begin()
         self._attempt_begun = time.monotonic()
 
     def _prepare(self) -> None:
@@ -200,8 +199,7 @@ class GenerationRun:
         A delta without text, such as a comment that keeps the connection alive, shows that the provider is there.
         """
         self._heard = time.monotonic()
-        if self._first is None and not raw.is_empty:
-            self._first = self._heard
+        self._first = self._first if raw.is_empty else self._first or self._heard
         parts = self._cut.parts(raw, self.info)
         delta = self._settled(parts[0])
         if self.is_doubtful and (len(parts) > 1 or not self.plan.resume_state.prompt_tokens):
@@ -307,7 +305,8 @@ class GenerationRun:
             cost_nanousd=cost_nanousd(self._prices, used),
             model=info.model,
             elapsed=duration(time.monotonic() - self._begun),
-            attempts=self._attempts,
+            attempts=self.attempts,
+            counted_attempts=self._costs.counted,
             state=info.state,
             left_out=sorted(info.left_out),
             least_tokens=self.plan.request.quirks.least_tokens,
@@ -319,10 +318,8 @@ class GenerationRun:
                 now,
                 takes_reasoning_back=info.reasoning_member == "reasoning_content",
             )
-            resume_state = replace(resume_state, span=self._observer.reference)
-            result.continuation = encode(entry.name, entry.model, resume_state)
-        first = self._first_after()
-        if first is not None:
+            result.continuation = encode(entry.name, entry.model, replace(resume_state, span=self._observer.reference))
+        if (first := self._first_after()) is not None:
             result.time_to_first_token.CopyFrom(duration(first))
         return result
 
@@ -337,18 +334,18 @@ class GenerationRun:
         """
         spent = Spent(used := self._spent(), cost_nanousd(self._prices, used))
         if isinstance(error, ServiceError):
-            error.attempts = self._attempts
-            is_known = not self._attempts or (self._is_cost_known and error.spent)
-            error.spent = spent if used.input_tokens or is_known else None
+            self._costs.fail(error, wrote=self._has_usage)
+            error.attempts, error.counted_attempts = self.attempts, self._costs.counted
+            error.spent = spent if used.input_tokens or not self._costs.unknown else None
         elif self.checkpoint is not None and isinstance(error, asyncio.CancelledError | GeneratorExit):
-            self._observer.dropped(self.plan.request, spent, self._attempts)
+            self._observer.dropped(self.plan.request, spent, self.attempts)
             return
-        self._observer.failed(self.plan.request, error, spent, self._attempts)
+        self._observer.failed(self.plan.request, error, spent, self.attempts)
 
     def retry(self, error: ServiceError, seconds: float) -> None:
         """Reports to the observer that an attempt failed and that another follows after `seconds`."""
-        self._is_cost_known &= error.spent is not None
-        self._observer.retried(self._attempts, error, seconds)
+        self._costs.fail(error, wrote=self._has_usage)
+        self._observer.retried(self.attempts, error, seconds)
 
     def _settled(self, raw: TextDelta) -> TextDelta:
         return self._kept(self._cut.before_stop(self._transcript.feed(raw)))
@@ -359,12 +356,15 @@ class GenerationRun:
             self._calls.add(delta.calls)
         return delta
 
+    @property
+    def _has_usage(self) -> bool:
+        return bool(self.info.usage or self.info.texts or self.has_output)
+
     def _spent(self) -> Usage:
-        """Returns the tokens of all attempts, this one included; an attempt without output cost nothing."""
-        if not (self.info.usage or self.info.texts or self.has_output):
+        """Returns the tokens of all attempts, this one included, of which the provider has sent any."""
+        if not self._has_usage:
             return self._lost
-        reported = self._reported() if self.finished else None
-        return usage.added(self._lost, reported or self._so_far(self._cut.tokens))
+        return usage.added(self._lost, (self.finished and self._reported()) or self._so_far(self._cut.tokens))
 
     def _so_far(self, tokens: int) -> Usage:
         """Returns the tokens of this attempt before its end, of which `tokens` were counted as they came."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Final
 
 import jsonschema
@@ -18,44 +20,61 @@ from lightrouter.v1.policy_pb2 import AnswerPattern
 
 # These keywords hold values, not schemas.
 _VALUES: Final = frozenset({"const", "default", "enum", "examples"})
-# Choices: a schema of so many objects and lists is read in two seconds.
+# Choices: a schema of so many objects and lists is read in two seconds, and the check that it is one takes up to six
+# frames of the stack for each that is within another.
 _MOST_PARTS: Final = 4_096
+_MOST_NESTED: Final = 64
 # Measured: to follow a reference takes as long as twenty other checks.
 _STEPS: Final = {"$ref": 20, "$dynamicRef": 20, "$recursiveRef": 20}
+# Checks within checks: each takes some four frames of Python's stack, of which there are 1,000. At the stack's end the
+# library does not raise an error but panics, in its part that is written in Rust.
+_DEEPEST: Final = 150
 _Check = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 
 
 class TooLongError(Exception):
-    """A check of a value that takes more steps than it may."""
+    """A check of a value that takes more steps, or nests deeper, than it may."""
 
 
-_steps_left: ContextVar[int] = ContextVar("_steps_left")
+@dataclass(slots=True)
+class _Bounds:
+    """The steps that are left to a check, and how many checks it is within."""
+
+    steps: int
+    depth: int = 0
+
+
+_bounds: ContextVar[_Bounds] = ContextVar("_bounds")
 
 
 @contextmanager
 def at_most(steps: int) -> Iterator[None]:
     """Ends checks within the context with TooLongError after so many steps, of some 5 us each; a reference takes 20.
 
-    A few references suffice for a check that takes longer than the universe lasts.
+    A few references suffice for a check that takes longer than the universe lasts, or nests without end.
     """
-    token = _steps_left.set(steps)
+    token = _bounds.set(_Bounds(steps))
     try:
         yield
     except RecursionError:
+        # A value that nests deeply is compared by recursion.
         raise TooLongError from None
     finally:
-        _steps_left.reset(token)
+        _bounds.reset(token)
 
 
 def parts(schema: object) -> int:
     """Returns the number of objects and lists in a schema."""
-    count, todo = 0, [schema]
-    while todo:
-        each = todo.pop()
-        if isinstance(each, dict | list):
-            count += 1
-            todo.extend(each.values() if isinstance(each, dict) else each)
-    return count
+    return sum(map(len, _levels(schema)))
+
+
+def _levels(schema: object) -> Iterator[Sequence[object]]:
+    """Yields the objects and lists of a schema: itself, those in it, those in these, and so on."""
+    level = [schema] if isinstance(schema, dict | list) else []
+    while level:
+        yield level
+        within = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [part for each in within for part in each if isinstance(part, dict | list)]
 
 
 def validator(schema: dict[str, Any]) -> Any:
@@ -66,14 +85,14 @@ def validator(schema: dict[str, Any]) -> Any:
     """
     if parts(schema) > _MOST_PARTS:
         raise ValueError(f"json_schema has more than {_MOST_PARTS:,} objects and lists")
+    if len(list(_levels(schema))) > _MOST_NESTED:
+        raise ValueError("json_schema nests too deeply")
     kind = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)
     try:
         kind.check_schema(schema)
         patterns = list(_patterns(schema, "json_schema"))
     except jsonschema.SchemaError as error:
         raise ValueError(f"json_schema{error.json_path.removeprefix('$')} is no JSON Schema") from None
-    except RecursionError:
-        raise ValueError("json_schema nests too deeply") from None
     for place, pattern in patterns:
         try:
             check(AnswerPattern(re2=pattern), place)
@@ -94,13 +113,16 @@ def validator(schema: dict[str, Any]) -> Any:
 
 
 def _counted(check: _Check, steps: int) -> _Check:
-    def step(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError] | None:
-        left = _steps_left.get(None)
-        if left is not None:
-            if left < steps:
-                raise TooLongError
-            _steps_left.set(left - steps)
-        return check(validator, value, instance, schema)
+    def step(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+        bounds = _bounds.get(None) or _Bounds(sys.maxsize)
+        bounds.steps -= steps
+        if bounds.steps < 0 or bounds.depth >= _DEEPEST:
+            raise TooLongError
+        bounds.depth += 1
+        try:
+            yield from check(validator, value, instance, schema) or ()
+        finally:
+            bounds.depth -= 1
 
     return step
 

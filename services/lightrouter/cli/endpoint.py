@@ -15,7 +15,8 @@ from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.modelapis import AZURE_HOSTS, OPENAI, ModelsApi
 from lightrouter.cli.served import ServedModel
 from lightrouter.cli.text import reason
-from lightrouter.pool.values import AUTHORIZATION, under
+from lightrouter.pool.addresses import under
+from lightrouter.pool.values import AUTHORIZATION
 
 # Choices: far above the longest list of models seen, and short enough for a person who waits.
 _MAX_BYTES: Final = 16 * 2**20

@@ -12,7 +12,7 @@ from typing import Final
 from lightrouter.evaluator.budget import Amount, Budget, worst_case
 from lightrouter.evaluator.journal import CallResult, Journal, JournalError
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
+from lightrouter.runtime.errors import Code, ServiceError, Spent, deadline_exceeded
 from lightrouter.runtime.rpc.models import Models
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget, Prices
@@ -183,7 +183,8 @@ class CallRunner:
             return CallResult(spent, call.score(response.text)) if call.score else CallResult(spent, text=response.text)
         _log.info("%s failed on a validation prompt: %s", call.subject.name, error.message)
         passing = error.code in _PASSING and error.reason not in _OWN
-        return CallResult(_spent_in_vain(call, error, worst), call.failed, failure=error.message, passing=passing)
+        known = _spent_in_vain(call, error)
+        return CallResult(worst if known is None else known, call.failed, failure=error.message, passing=passing)
 
     async def _patiently(self, call: Call, deadline: Deadline) -> GenerateResponse:
         """Repeats a call if the candidate is busy, says when to retry, and has billed nothing."""
@@ -191,11 +192,7 @@ class CallRunner:
             try:
                 return await self._models.generate(call.subject.target, _generation(call), deadline)
             except ServiceError as error:
-                if (
-                    error.reason not in _BUSY
-                    or error.retry_after is None
-                    or (error.spent and error.spent.usage.input_tokens)
-                ):
+                if error.reason not in _BUSY or error.retry_after is None or _spent_in_vain(call, error) != Amount():
                     raise
                 # Several calls wait for the same candidate, and its retry time may cover only one of them.
                 wait = min(max(error.retry_after, _LEAST_WAIT_S * 2**number), _LONGEST_WAIT_S)
@@ -214,20 +211,24 @@ class CallRunner:
             _log.warning(
                 "%s took %d tokens, but at most %d were reserved", call.subject.name, spent.tokens, attempt.tokens
             )
-        # The provider reports the cost of the last attempt. Earlier ones failed and count at their highest cost.
-        return spent.plus(attempt.times(max(0, response.result.attempts - 1)))
+        return spent.plus(attempt.times(_uncounted(response.result.attempts, response.result.counted_attempts)))
 
 
-def _spent_in_vain(call: Call, error: ServiceError, worst: Amount) -> Amount:
-    """Returns the cost of a call that failed; the highest possible one if it is unknown."""
-    if error.spent is None:
-        return worst
-    usage, cost = error.spent
-    if not usage.input_tokens + usage.output_tokens:
-        return Amount()
-    # Attempts without any output are not counted in what is known.
-    earlier = call.attempt.times(max(0, error.attempts - 1))
-    return Amount(cost, usage.input_tokens + usage.output_tokens).plus(earlier)
+def _spent_in_vain(call: Call, error: ServiceError) -> Amount | None:
+    """Returns the cost of a call that failed; None if it is unknown."""
+    if error.spent is None and not error.counted_attempts:
+        # Nothing was billed for a call that was refused at once.
+        return Amount() if error.reason in _BUSY and error.attempts <= 1 else None
+    usage, cost = error.spent or Spent.nothing()
+    spent = Amount(cost, usage.input_tokens + usage.output_tokens)
+    if error.spent and not any(spent):
+        return spent
+    return spent.plus(call.attempt.times(_uncounted(error.attempts, error.counted_attempts)))
+
+
+def _uncounted(attempts: int, counted: int) -> int:
+    """Returns how many attempts of a call may have been billed beside its usage; each counts at its highest cost."""
+    return max(0, attempts - max(1, counted))
 
 
 def _generation(call: Call) -> Generation:

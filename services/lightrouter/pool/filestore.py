@@ -70,25 +70,30 @@ class FileStore:
     async def read(self) -> PoolStatus:
         """Returns the current pool and statuses. See `store.Store`."""
         # In a thread: parsing a large file takes longer than the 20 ms that an event loop may be blocked.
-        return await asyncio.to_thread(lambda: PoolStatus.of(file.load(self._path), statefile.load(self._states_path)))
+        return await asyncio.to_thread(self._held)
 
     async def update(self, change: Update) -> list[StateChange]:
         """Replaces the state file. See `store.Store`."""
         deadline = Deadline.after(self._patience)
         while True:
             try:
-                with statefile.locked(self._states_path, "a change of the states"):
-                    return await self._update(change)
+                # All of it in one thread, as in `read`: the lock is held until the file is written, even if the caller
+                # is cancelled meanwhile.
+                return await asyncio.to_thread(self._update, change)
             except LockedError:
                 if deadline.expired:
                     raise
             await asyncio.sleep(_LOCK_PAUSE_S)
 
-    async def _update(self, change: Update) -> list[StateChange]:
-        before = await self.read()
-        wanted = change(before)
-        if wanted:
-            statefile.amend(self._states_path, wanted)
+    def _held(self) -> PoolStatus:
+        return PoolStatus.of(file.load(self._path), statefile.load(self._states_path))
+
+    def _update(self, change: Update) -> list[StateChange]:
+        with statefile.locked(self._states_path, "a change of the states"):
+            before = self._held()
+            wanted = change(before)
+            if wanted:
+                statefile.amend(self._states_path, wanted)
         return [found for name, after in wanted.items() if (found := StateChange.between(before, name, after))]
 
     def drifted(self, candidate: str, drift: str) -> None:

@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticKnownError
 
+from lightrouter.pool.addresses import checked_url
 from lightrouter.pool.choices import (
     THINK_TAGS,
     AbilityName,
@@ -41,7 +42,6 @@ from lightrouter.pool.values import (
     Number,
     Text,
     Url,
-    checked_url,
 )
 from lightrouter.runtime import enums
 from lightrouter.runtime.tokens import estimate_tokens

@@ -13,7 +13,7 @@ from lightrouter.pool.schema import PublicPool
 from lightrouter.pool.status import CandidateStatus, PoolStatus, StateChange
 
 Update = Callable[[PoolStatus], Mapping[str, CandidateStatus]]
-"""Returns the new statuses of some candidates from the pool's status.
+"""Returns the new statuses of some candidates from the pool's status. Called in any thread.
 
 A store may call it again with a newer status. For a candidate that already has its new status, it must then return the
 same status or leave the candidate out."""

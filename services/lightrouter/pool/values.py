@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints, WithJsonSchema
+
+from lightrouter.pool.addresses import checked_target, checked_url
 
 AUTHORIZATION = "authorization"
 """The header that most providers read the API key from, as a bearer token."""
@@ -17,8 +18,6 @@ AUTHORIZATION = "authorization"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _ENVIRONMENT_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DOLLARS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?")
-_GRPC_TARGET = re.compile(r"[^\s]+")
-_SECRET = re.compile(r"(?i)(?:^|&)[^=&]*(?:key|token|secret|password|sig(?:nature)?)=")
 _NANO = 10**9
 _MILLION = 10**6
 # Providers' prices for a million tokens start at half a cent (cached); prices for one token go up to $0.0006.
@@ -34,35 +33,6 @@ def _name(value: str) -> str:
             "must be 1 to 63 lower-case letters, digits and hyphens, with a letter or digit at each end, like fast-1"
         )
     return value
-
-
-def checked_url(value: str) -> str:
-    """Returns a provider's root URL without a slash at its end.
-
-    Raises:
-        ValueError: It is not a root URL, or contains credentials or a fragment.
-    """
-    try:
-        parts = urlsplit(value)
-        valid = bool(parts.scheme in {"http", "https"} and parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        valid = False
-    if not valid or re.search(r"\s", value):
-        raise ValueError("must be an http or https URL like http://localhost:11434/v1")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold credentials; name the key with api_key_env or api_key_file")
-    if parts.fragment:
-        raise ValueError("must not have a fragment")
-    if _SECRET.search(parts.query):
-        raise ValueError("must not hold credentials in its query; name the key with api_key_env or api_key_file")
-    root, mark, query = value.partition("?")
-    return f"{root.rstrip('/')}{mark}{query}" if query else root.rstrip("/")
-
-
-def under(root: str, path: str) -> str:
-    """Returns the URL of `path` below a provider's root; the root's query stays, behind that of `path`."""
-    base, _, query = root.partition("?")
-    return f"{base}{path}{'&' if '?' in path else '?'}{query}" if query else f"{base}{path}"
 
 
 def _environment_variable(value: str) -> str:
@@ -115,12 +85,6 @@ def _json(value: object) -> object:
     return number
 
 
-def _target(value: str) -> str:
-    if not _GRPC_TARGET.fullmatch(value):
-        raise ValueError("must be a gRPC target like dns:///adapter-fast:50051 or unix:/run/fast.sock")
-    return value
-
-
 # The file's reader returns numbers with a decimal point as Decimal, so that money is never a binary float.
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 """A finite number."""
@@ -139,7 +103,7 @@ Url = Annotated[str, AfterValidator(checked_url), URL_SCHEMA]
 """A provider's root, without a slash at its end."""
 EnvironmentVariable = Annotated[str, AfterValidator(_environment_variable)]
 """The name of an environment variable."""
-GrpcTarget = Annotated[str, AfterValidator(_target), WithJsonSchema({"type": "string", "pattern": "^[^\\s]+$"})]
+GrpcTarget = Annotated[str, AfterValidator(checked_target), WithJsonSchema({"type": "string", "pattern": "^[^\\s]+$"})]
 """An adapter's gRPC target."""
 JsonObject = Annotated[dict[str, JsonValue], BeforeValidator(_json)]
 """Members of a JSON object."""

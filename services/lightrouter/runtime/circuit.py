@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.error_reason_pb2 import ErrorReason
@@ -39,6 +39,18 @@ Later = Callable[[float, Callable[[], None]], Timer]
 """Schedules a call in a number of seconds, as `loop.call_later` does."""
 
 
+class Permit(NamedTuple):
+    """The permission to make one call.
+
+    Attributes:
+        epoch: The state in which it was given, by its number.
+        tries: Whether the call is the one that tries the provider.
+    """
+
+    epoch: int
+    tries: bool = False
+
+
 class Circuit:
     """Opens after `failures` failures in a row, tries one call after each growing wait, closes on its success."""
 
@@ -67,7 +79,7 @@ class Circuit:
         self._timer: Timer | None = None
         self.state = State.CLOSED
 
-    def admit(self, *, last_resort: bool = False) -> int:
+    def admit(self, *, last_resort: bool = False) -> Permit:
         """Returns the permit of one call, for `record` after the call.
 
         Args:
@@ -78,7 +90,7 @@ class Circuit:
             ServiceError: The circuit is open, or half-open while another call tries the provider (CIRCUIT_OPEN).
         """
         if self.state is State.CLOSED or last_resort:
-            return self._epoch
+            return Permit(self._epoch)
         if self.state is State.OPEN or self._probing:
             wait = max(self._reopens_at - self._clock(), 0.0) or _PROBE_RETRY_AFTER
             raise ServiceError(
@@ -88,16 +100,17 @@ class Circuit:
                 retry_after=wait,
             )
         self._probing = True
-        return self._epoch
+        return Permit(self._epoch, tries=True)
 
-    def record(self, permit: int, succeeded: bool | None) -> None:
+    def record(self, permit: Permit, succeeded: bool | None) -> None:
         """Records the outcome of the call of `permit`; None if it says nothing about the provider.
 
         The outcome of a call that was admitted in an earlier state is ignored.
         """
-        if permit != self._epoch:
+        if permit.epoch != self._epoch:
             return
-        self._probing = False
+        if permit.tries:
+            self._probing = False
         if succeeded is None:
             return
         if succeeded:

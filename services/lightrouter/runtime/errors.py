@@ -73,6 +73,7 @@ class ServiceError(Exception):
         retry_after: Seconds after which a retry may help; None if waiting does not help.
         failures: The failure of each candidate, by name.
         attempts: HTTP attempts of a failed model call; 0 if it made none or they are unknown.
+        counted_attempts: Those of `attempts` whose cost is known, in `spent` or as nothing; 0 if that is unknown.
         spent: Usage and cost of a failed model call, 0 if it certainly cost nothing; None if they are unknown.
         finish_reason: Why the model stopped, if it stopped without any text; unspecified if unknown.
     """
@@ -88,6 +89,7 @@ class ServiceError(Exception):
         retry_after: float | None = None,
         failures: Mapping[str, Failure] | None = None,
         attempts: int = 0,
+        counted_attempts: int = 0,
         spent: Spent | None = None,
         finish_reason: FinishReason.ValueType = FinishReason.FINISH_REASON_UNSPECIFIED,
     ) -> None:
@@ -99,6 +101,7 @@ class ServiceError(Exception):
         self.retry_after = retry_after
         self.failures: Mapping[str, Failure] = failures or {}
         self.attempts = attempts
+        self.counted_attempts = counted_attempts
         self.spent = spent
         self.finish_reason = finish_reason
 

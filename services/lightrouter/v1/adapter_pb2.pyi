@@ -140,6 +140,7 @@ class GenerationResult(_message.Message):
     LEAST_TOKENS_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     LEFT_OUT_FIELD_NUMBER: _builtins.int
+    COUNTED_ATTEMPTS_FIELD_NUMBER: _builtins.int
     finish_reason: _chat_pb2.FinishReason.ValueType
     """Why the model stopped."""
     cost_nanousd: _builtins.int
@@ -156,6 +157,10 @@ class GenerationResult(_message.Message):
     """
     state: _builtins.bytes
     """What the candidate needs to go on from here in a later turn; see `ChatMessage.state`. Default: empty."""
+    counted_attempts: _builtins.int
+    """Those of `attempts` whose cost is known: it is in `usage`, or it is nothing, as that of an attempt that the provider
+    refused. Each of the others may have been billed beside `usage`. Default: 0, not known; then it is the last one only.
+    """
     @_builtins.property
     def usage(self) -> _chat_pb2.Usage:
         """Tokens of this call."""
@@ -186,10 +191,11 @@ class GenerationResult(_message.Message):
         least_tokens: _builtins.int = ...,
         state: _builtins.bytes = ...,
         left_out: _abc.Iterable[_builtins.str] | None = ...,
+        counted_attempts: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "continuation", b"continuation", "cost_nanousd", b"cost_nanousd", "elapsed", b"elapsed", "finish_reason", b"finish_reason", "least_tokens", b"least_tokens", "left_out", b"left_out", "model", b"model", "state", b"state", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "continuation", b"continuation", "cost_nanousd", b"cost_nanousd", "counted_attempts", b"counted_attempts", "elapsed", b"elapsed", "finish_reason", b"finish_reason", "least_tokens", b"least_tokens", "left_out", b"left_out", "model", b"model", "state", b"state", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import product
 
 import pytest
 
-from lightrouter.runtime.circuit import Circuit, State
+from lightrouter.runtime.circuit import Circuit, Permit, State
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
@@ -193,3 +195,41 @@ def test_a_last_resort_that_fails_leaves_it_open_no_longer() -> None:
     assert len(fixture.timers) == 1
     fixture.cool_down()
     assert fixture.is_now(State.HALF_OPEN)
+
+
+@pytest.mark.parametrize("outcome", [None, False, True])
+def test_a_last_resort_beside_a_try_lets_no_second_one_try(outcome: bool | None) -> None:
+    fixture = Fixture()
+    fixture.fail(2)
+    fixture.cool_down()
+    first = fixture.circuit.admit()
+    fixture.circuit.record(fixture.circuit.admit(last_resort=True), outcome)
+    if outcome is None:
+        assert fixture.is_now(State.HALF_OPEN)
+        refusal(fixture.circuit)
+        fixture.circuit.record(first, None)
+        assert fixture.circuit.admit()
+    else:
+        assert fixture.is_now(State.CLOSED if outcome else State.OPEN)
+
+
+ENDS = {f"{place} ends with {outcome}": (place, outcome) for place in (0, -1) for outcome in (None, False, True)}
+
+
+@pytest.mark.parametrize("first", ["a call", "a last resort", "the wait ends", *ENDS])
+def test_however_calls_overlap_one_tries_at_a_time(first: str) -> None:
+    for rest in product(["a call", "a last resort", "the wait ends", *ENDS], repeat=4):
+        fixture, running = Fixture(failures=1), list[Permit]()
+        fixture.fail()
+        fixture.cool_down()
+        for step in (first, *rest):
+            if step in ENDS and running:
+                place, outcome = ENDS[step]
+                fixture.circuit.record(running.pop(place), outcome)
+            elif step == "the wait ends" and fixture.is_now(State.OPEN):
+                fixture.cool_down()
+            elif step in {"a call", "a last resort"}:
+                with suppress(ServiceError):
+                    running.append(fixture.circuit.admit(last_resort=step == "a last resort"))
+            # Calls of an earlier state may still run; of the present one, at most one tries.
+            assert sum(permit.tries and permit.epoch == len(fixture.changes) for permit in running) <= 1

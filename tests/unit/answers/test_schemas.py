@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -45,6 +47,30 @@ def test_a_check_that_takes_too_long_ends(monkeypatch: pytest.MonkeyPatch, schem
     assert form.fault(text, []) == TOO_LONG
 
 
+def from_within(depth: int, call: Callable[[], str]) -> str:
+    return from_within(depth - 1, call) if depth else call()
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"not": {"$ref": "#"}},
+        {"$ref": "#"},
+        {"items": {"not": {"not": {"$ref": "#"}}}},
+        {"contains": {"$ref": "#"}},
+        {"unevaluatedProperties": {"$ref": "#"}, "anyOf": [{"properties": {"a": {"$ref": "#"}}}]},
+        {"if": {"$ref": "#"}},
+    ],
+    ids=lambda schema: next(iter(schema)),
+)
+def test_a_check_that_nests_without_end_ends_before_the_stack_does(schema: Any) -> None:
+    # Where Python's stack ends, the library panics or not by the very frame that is the last one.
+    form = form_of(schema)
+    texts = ("1", nested(300), '{"a":' * 300 + "1" + "}" * 300)
+    for text in texts:
+        assert len({from_within(depth, partial(form.fault, text, [])) for depth in range(0, 200, 3)}) == 1
+
+
 @pytest.mark.parametrize(("count", "quick"), [(100, ""), (5_000, None)])
 def test_a_long_answer_is_checked_though_not_at_once(count: int, quick: str | None) -> None:
     form = form_of({"type": "array", "items": NUMBER})
@@ -79,6 +105,7 @@ def test_unique_elements_are_found_in_linear_time(values: list[object], twice: b
     [
         ('{"allOf":[' * 200 + "{}" + "]}" * 200, "nests too deeply"),
         ('{"properties":{"a":' * 200 + "{}" + "}}" * 200, "nests too deeply"),
+        ('{"allOf":[' * 32 + "{}" + "]}" * 32, "nests too deeply"),
         (json.dumps({"properties": {f"p{index}": {} for index in range(5_000)}}), "more than 4,096"),
         (json.dumps({"anyOf": [{}] * 5_000}), "more than 4,096"),
         (json.dumps({"enum": [[]] * 5_000}), "more than 4,096"),

@@ -22,7 +22,7 @@ from lightrouter.recording.prompts import Asked
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, Spent
 from lightrouter.v1 import error_reason_pb2 as reasons
-from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
+from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, GenerationResult
 from lightrouter.v1.candidate_pb2 import ModelTarget
 from lightrouter.v1.chat_pb2 import (
     FINISH_REASON_CONTENT_FILTER,
@@ -205,28 +205,65 @@ async def test_one_that_is_only_busy_is_asked_again_when_it_says(
     assert report.outcome.scores["flaky"].tally == (16, 16.0)
 
 
+BROKEN = Spent(Usage(input_tokens=4, output_tokens=3), 10)
+
+
 @pytest.mark.parametrize(
-    ("spent", "attempts", "cost"),
+    ("spent", "attempts", "counted", "cost"),
     [
         # Nothing was sent, or the provider refused.
-        (Spent.nothing(), 1, 0),
-        (Spent.nothing(), 3, 0),
-        # A broken stream: what came, and earlier attempts at their highest cost.
-        (Spent(Usage(input_tokens=4, output_tokens=3), 10), 1, 7),
-        (Spent(Usage(input_tokens=4, output_tokens=3), 10), 2, 7 + MOST),
+        (Spent.nothing(), 1, 1, 0),
+        (Spent.nothing(), 3, 3, 0),
+        # A broken stream: what came, and earlier attempts at their highest cost, if theirs is not known.
+        (BROKEN, 1, 0, 7),
+        (BROKEN, 2, 0, 7 + MOST),
+        (BROKEN, 2, 1, 7 + MOST),
+        (BROKEN, 2, 2, 7),
+        (BROKEN, 3, 2, 7 + MOST),
+        # Of three attempts, the cost of one is not known, or of two.
+        (None, 3, 2, MOST),
+        (None, 3, 1, 2 * MOST),
         # Nobody knows, as after a timeout: all attempts of its adapter may have been billed.
-        (None, 1, 3 * MOST),
+        (None, 1, 0, 3 * MOST),
+        (None, 0, 0, 3 * MOST),
     ],
 )
 async def test_a_call_that_failed_counts_what_it_cost(
-    pool: Evaluations, tmp_path: Path, spent: Spent | None, attempts: int, cost: int
+    pool: Evaluations, tmp_path: Path, spent: Spent | None, attempts: int, counted: int, cost: int
 ) -> None:
     pool.path.write_text(pool_text("flaky"))
     error = failure(Code.UNAVAILABLE, reasons.ERROR_REASON_UPSTREAM_UNAVAILABLE)
-    error.spent, error.attempts = spent, attempts
+    error.spent, error.attempts, error.counted_attempts = spent, attempts, counted
     report = await pool.run(Failing(error, lambda *_: True), settings(tmp_path, prompts(5)))
     assert report.spent.tokens == 5 * cost
     assert bool(report.spent.nanousd) == bool(cost)
+
+
+class Retried(FakeModels):
+    """Models whose adapter makes several attempts a call."""
+
+    def __init__(self, attempts: int, counted: int) -> None:
+        super().__init__(QUALITY)
+        self._made = GenerationResult(attempts=attempts, counted_attempts=counted)
+
+    async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
+        response = await super().generate(target, generation, deadline)
+        response.result.ClearField("attempts")
+        response.result.MergeFrom(self._made)
+        return response
+
+
+@pytest.mark.parametrize(
+    ("attempts", "counted", "earlier"),
+    [(0, 0, 0), (1, 0, 0), (1, 1, 0), (2, 0, 1), (2, 1, 1), (2, 2, 0), (3, 1, 2), (3, 2, 1), (3, 3, 0)],
+)
+async def test_an_attempt_before_an_answer_counts_what_it_may_have_cost(
+    pool: Evaluations, tmp_path: Path, attempts: int, counted: int, earlier: int
+) -> None:
+    pool.path.write_text(pool_text("flaky"))
+    plain = await pool.run(Retried(1, 1), settings(tmp_path, prompts(5)))
+    report = await pool.run(Retried(attempts, counted), settings(tmp_path, prompts(5), run="run-2"))
+    assert report.spent.tokens == plain.spent.tokens + 5 * earlier * MOST
 
 
 ITEM = Asked("q", "", (), None, None, {})

@@ -1,7 +1,7 @@
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from lightrouter.pool.choices import State
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.filestore import FileStore
 from lightrouter.pool.schema import Pool
+from lightrouter.pool.status import CandidateStatus
 from tests.unit.pool.test_status import EVICTED
 
 TIMEOUT_S = 600.0
@@ -258,3 +259,30 @@ async def test_a_store_that_is_asked_reads_beside_the_event_loop(
     await ask(store)
     assert threads
     assert threading.main_thread() not in threads
+
+
+async def test_the_states_are_written_beside_the_event_loop_and_locked_until_they_are(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, writes, may_write = statefile.amend, threading.Event(), threading.Event()
+    writers: list[threading.Thread] = []
+
+    def amend(states: Path, statuses: Mapping[str, CandidateStatus]) -> None:
+        writers.append(threading.current_thread())
+        writes.set()
+        assert may_write.wait(TIMEOUT_S)
+        real(states, statuses)
+
+    monkeypatch.setattr(statefile, "amend", amend)
+    store, states = FileStore(path), statefile.state_path(path)
+    update = asyncio.create_task(store.update(lambda _: {"a": EVICTED}))
+    assert await asyncio.to_thread(writes.wait, TIMEOUT_S)
+    update.cancel()
+    with suppress(asyncio.CancelledError):
+        await update
+    with pytest.raises(statefile.LockedError), statefile.locked(states, "another writer"):
+        pass
+    may_write.set()
+    await FileStore(path).update(lambda _: {})
+    assert statefile.load(states)["a"] == EVICTED
+    assert threading.main_thread() not in writers

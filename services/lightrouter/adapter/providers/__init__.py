@@ -14,8 +14,8 @@ from lightrouter.adapter.providers.http_provider import HttpProvider
 from lightrouter.adapter.providers.openai import OpenAI
 from lightrouter.adapter.providers.provider import Provider
 from lightrouter.adapter.providers.replay import Replay
+from lightrouter.pool.addresses import under
 from lightrouter.pool.schema import REPLAY, CandidateEntry
-from lightrouter.pool.values import under
 
 MakeProvider = Callable[[CandidateEntry, Credentials], Provider]
 """Makes the provider of an entry; raises EntryError if the entry cannot be used."""

@@ -24,6 +24,7 @@ _MAX_METADATA_BYTES = 7 * 1024
 _MAX_MESSAGE_CHARACTERS = (600, 300, 150, 75)
 _MOST_VIOLATIONS = 16
 _ATTEMPTS = "attempts"
+_COUNTED_ATTEMPTS = "counted_attempts"
 _COST = "cost_nanousd"
 _TOKENS = ("input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
 _FINISH_REASON = "finish_reason"
@@ -82,9 +83,12 @@ def _status(error: ServiceError, characters: int) -> Status:
     def shortened(text: str) -> str:
         return text if len(text) <= characters else text[: characters - 1] + "…"
 
-    counted = {_ATTEMPTS: str(error.attempts)} if error.attempts else {}
-    if error.finish_reason:
-        counted[_FINISH_REASON] = str(error.finish_reason)
+    numbers = {
+        _ATTEMPTS: error.attempts,
+        _COUNTED_ATTEMPTS: error.counted_attempts,
+        _FINISH_REASON: error.finish_reason,
+    }
+    counted = {name: str(number) for name, number in numbers.items() if number}
     if error.spent:
         usage, cost = error.spent
         counted |= {name: str(count) for name in _TOKENS if (count := getattr(usage, name))} | {_COST: str(cost)}
@@ -118,7 +122,7 @@ def from_status(status: Status) -> ServiceError:
     retry_after: float | None = None
     violations: list[Violation] = []
     failures: dict[str, Failure] = {}
-    attempts = 0
+    attempts = counted_attempts = 0
     spent: Spent | None = None
     finish_reason = FinishReason.FINISH_REASON_UNSPECIFIED
     for detail in status.details:
@@ -130,6 +134,7 @@ def from_status(status: Status) -> ServiceError:
             else:
                 reason = _reason_value(info.reason)
                 attempts = _count(info.metadata.get(_ATTEMPTS, ""))
+                counted_attempts = _count(info.metadata.get(_COUNTED_ATTEMPTS, ""))
                 spent = _spent(info.metadata)
                 finish_reason = FinishReason.ValueType(_count(info.metadata.get(_FINISH_REASON, "")))
         elif detail.Unpack(retry):
@@ -145,6 +150,7 @@ def from_status(status: Status) -> ServiceError:
         retry_after=retry_after,
         failures=failures,
         attempts=attempts,
+        counted_attempts=counted_attempts,
         spent=spent,
         finish_reason=finish_reason,
     )
