@@ -8,12 +8,12 @@ from typing import Any, Final
 from lightrouter.lab.policies import oracle
 from lightrouter.lab.policies.decision import Policy
 from lightrouter.lab.report import frontier, plots
-from lightrouter.lab.report.frontier import kind
+from lightrouter.lab.report.frontier import Duel, kind
 from lightrouter.lab.report.page import Figure, Findings, Table
 from lightrouter.lab.report.table import TOKENS, tabulate
 from lightrouter.lab.results.bootstrap import Estimate
 from lightrouter.lab.results.figures import BEST_SINGLE, FULL_ENSEMBLE, Figures, Results, flat
-from lightrouter.recording.prices import PriceList
+from lightrouter.recording.prices import Price, PriceList
 
 _CAPTION: Final = (
     "Quality against money, with 95 % intervals; the dashed line joins the policies that none beats in both. Red is "
@@ -77,47 +77,49 @@ def findings(
             Figure("pareto", _pareto(data, figures, money=True), _CAPTION),
             Figure("pareto-tokens", _pareto(data, figures, money=False), "The same, against output tokens."),
         ],
-        tables=[
-            _marked(
-                "All policies", _COLUMNS, [{**row, "quality": figures[row["name"]].quality} for row in rows], _TERMS
-            ),
-            frontier.table(duels, figures),
-            tabulate(
-                "Boot calls cut and held",
-                _WAYS,
-                [{"name": row["name"], "way": way, **booked} for row in rows for way, booked in ways(row)],
-                _WAYS_NOTE,
-            ),
-            _marked(
-                "Differences in quality, paired by prompt",
-                {"policy": "name", **{f"to {name}": f"gain {name}" for name in _BASELINES}},
-                [
-                    {"name": name, **{f"gain {baseline}": gain for baseline, gain in each.gain.items()}}
-                    for name, each in figures.items()
-                    if each.gain
-                ],
-                "A difference is established at 95 % if its interval does not contain zero.",
-            ),
-            tabulate("What each policy does", {"policy": "name", "what it does": "about"}, rows),
-            Table(
-                "Prices, US dollars per million tokens",
-                ("model", "input", "cached", "output", "source"),
-                [
-                    (
-                        model,
-                        *(f"{usd:g}" for usd in (price.input, price.cached, price.output)),
-                        ": ".join(filter(None, (price.source, price.note))),
-                    )
-                    for model, price in listed.items()
-                ],
-            ),
-        ],
+        tables=_tables(rows, figures, duels, listed),
         report={
             "policies": rows,
             "models": models,
             "prices": {model: price.model_dump(exclude_none=True) for model, price in listed.items()},
         },
     )
+
+
+def _tables(
+    rows: Sequence[Mapping[str, Any]],
+    figures: Mapping[str, Figures],
+    duels: Sequence[Duel],
+    listed: Mapping[str, Price],
+) -> list[Table]:
+    shown = [{**row, "quality": figures[row["name"]].quality} for row in rows]
+    booked = [{"name": row["name"], "way": way, **each} for row in rows for way, each in ways(row)]
+    gains = [
+        {"name": name, **{f"gain {baseline}": gain for baseline, gain in each.gain.items()}}
+        for name, each in figures.items()
+        if each.gain
+    ]
+    prices = [
+        (
+            model,
+            *(f"{usd:g}" for usd in (price.input, price.cached, price.output)),
+            ": ".join(filter(None, (price.source, price.note))),
+        )
+        for model, price in listed.items()
+    ]
+    return [
+        _marked("All policies", _COLUMNS, shown, _TERMS),
+        frontier.table(duels, figures),
+        tabulate("Boot calls cut and held", _WAYS, booked, _WAYS_NOTE),
+        _marked(
+            "Differences in quality, paired by prompt",
+            {"policy": "name", **{f"to {name}": f"gain {name}" for name in _BASELINES}},
+            gains,
+            "A difference is established at 95 % if its interval does not contain zero.",
+        ),
+        tabulate("What each policy does", {"policy": "name", "what it does": "about"}, rows),
+        Table("Prices, US dollars per million tokens", ("model", "input", "cached", "output", "source"), prices),
+    ]
 
 
 def ways(row: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
