@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -17,6 +18,7 @@ from lightrouter.lab.report.page import INTERVALS, Figure, Findings
 from lightrouter.lab.report.table import QUALITY, tabulate
 from lightrouter.lab.results.figures import BEST_SINGLE
 from lightrouter.lab.study import Study
+from lightrouter.selector.learned import CurrentModel
 
 # Choices: the prompts with which a new candidate is calibrated, and their number in the findings.
 _CALIBRATION: Final = (0, 20, 50, 200)
@@ -38,15 +40,7 @@ def run(study: Study) -> Findings:
 
     def policies(number: int, labelled: LabelledData) -> list[Policy]:
         known = (train or test).take(study.data.splits[number].train).of_models(seen)
-        model = study.trained.on(f"seen-{number}", known)
-        calibrated: list[Policy] = []
-        for count in _CALIBRATION:
-            drawn = np.random.default_rng(study.seed).permutation(len(labelled))[:count]
-            route = ranker("learned", study.boot(labelled), labelled, study.prices, model, suffix=f", {count} prompts")
-            calibrated.append(Calibrated(route, drawn))
-            if count:
-                calibrated.append(Calibrated(BestSingle(f"{_BEST_BY}, {count} prompts"), drawn))
-        return [BestSingle(), *calibrated]
+        return [BestSingle(), *_calibrated(study, labelled, study.trained.on(f"seen-{number}", known))]
 
     results = study.results(policies, data)
     figures, rows = results.figures, results.rows()
@@ -75,3 +69,13 @@ def run(study: Study) -> Findings:
         },
         notes=[_NOTE],
     )
+
+
+def _calibrated(study: Study, labelled: LabelledData, model: CurrentModel) -> Iterator[Policy]:
+    """Yields the learned ranking and the best single model, each known from some of the training prompts."""
+    for count in _CALIBRATION:
+        drawn = np.random.default_rng(study.seed).permutation(len(labelled))[:count]
+        route = ranker("learned", study.boot(labelled), labelled, study.prices, model, suffix=f", {count} prompts")
+        yield Calibrated(route, drawn)
+        if count:
+            yield Calibrated(BestSingle(f"{_BEST_BY}, {count} prompts"), drawn)

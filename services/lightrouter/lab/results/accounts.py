@@ -38,6 +38,8 @@ class Pace:
     overshoot_tokens: float = 30.0
 
 
+# Arrays and no frame: polars would save some twenty lines here, take 175 MB, and add up in another order, so that
+# reports could not be compared with earlier ones to the last digit.
 @dataclass(frozen=True, slots=True)
 class Outcomes:
     """The outcomes of a policy, one figure per prompt.
