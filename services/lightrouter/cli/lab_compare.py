@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lightrouter.cli import lab_support
-from lightrouter.cli.grammar import COUNT, Whole, command, option
+from lightrouter.cli.grammar import COUNT, Whole, alone, command, option
 from lightrouter.cli.text import one_line
 
 _Row = Mapping[str, Any]
@@ -23,6 +23,7 @@ _EXAMPLES: Final = """\
 @command("compare", _EXAMPLES)
 @lab_support.data_options(folds=5)
 @option("--artifact", type=Path, metavar="DIR", section="Learning", help="a trained selector; default: trained here")
+@option("--boots", is_flag=True, section="Learning", help="learn what boots give, so that worth may begin with them")
 @option("--top-k", type=Whole(1, 64), metavar="K", help="maximum finished drafts; default: each policy's")
 @option(
     "--overshoot-tokens",
@@ -37,7 +38,11 @@ def compare(settings: dict[str, Any], out: Path, **more: Any) -> None:
     By default policies learn from the recording itself, in folds: every prompt is tested with policies that have not
     seen it. Use this if the recording has some hundred prompts. --train learns from another recording of the same
     models; --artifact takes a trained selector, which must not have seen the prompts.
+
+    The column `cached` is the price if providers had every prefix in their cache that they have read before. --prices
+    may name machines of one's own, whose tokens cost the time that they take.
     """
+    alone(artifact=more["artifact"], boots=more["boots"])
     from lightrouter.lab.compare import Settings
     from lightrouter.lab.compare import compare as run
 
@@ -50,25 +55,30 @@ def compare(settings: dict[str, Any], out: Path, **more: Any) -> None:
 
 
 def _table(policies: Sequence[_Row]) -> str:
-    lines = [f"{'policy':<34}{'quality':>9}  {'95 %':<15}{'output tokens':>14}{'of full':>9}{'$ / 1,000':>11}{'k':>6}"]
+    head = f"{'policy':<34}{'quality':>9}  {'95 %':<15}{'output tokens':>14}{'of full':>9}"
+    lines = [f"{head}{'$ / 1,000':>11}{'cached':>9}{'k':>6}"]
     for row in policies:
         mean, interval = f"{row['quality']:.4f}", f"{row['quality_low']:.3f} to {row['quality_high']:.3f}"
         if isnan(row["quality"]):
             mean, interval = "-", "not measured"
         lines.append(
             f"{one_line(row['name']):<34}{mean:>9}  {interval:<15}{row['output_tokens']:>14,.0f}"
-            f"{row['output_share']:>9.1%}{1000 * row['cost_usd']:>11.4f}{row['mean_k']:>6.2f}"
+            f"{row['output_share']:>9.1%}{1000 * row['cost_usd']:>11.4f}{1000 * row['cached_usd']:>9.4f}"
+            f"{row['mean_k']:>6.2f}"
         )
     return "\n".join(lines) + "\n"
 
 
 def _both_ways(policies: Sequence[_Row]) -> str:
     """Returns the table of the policies that boot, with cut calls and with held ones."""
-    lines = [f"{'policy':<34}{'boots':<6}{'output tokens':>14}{'input tokens':>14}{'$ / 1,000':>11}{'seconds':>9}"]
+    from lightrouter.lab.report.comparison import ways
+
+    head = f"{'policy':<34}{'boots':<6}{'output tokens':>14}{'input tokens':>14}"
+    lines = [f"{head}{'$ / 1,000':>11}{'cached':>9}{'seconds':>9}"]
     for policy in policies:
-        for way, row in (("cut", policy), ("held", policy["held"])) if "held" in policy else ():
+        for way, row in ways(policy):
             lines.append(
                 f"{one_line(policy['name']):<34}{way:<6}{row['output_tokens']:>14,.0f}{row['input_tokens']:>14,.0f}"
-                f"{1000 * row['cost_usd']:>11.4f}{row['seconds']:>9.1f}"
+                f"{1000 * row['cost_usd']:>11.4f}{1000 * row['cached_usd']:>9.4f}{row['seconds']:>9.1f}"
             )
     return "\n".join(lines) + "\n"

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from lightrouter.pool.schema import REPLAY
+from lightrouter.pool import replayed
 from lightrouter.recording import prices
-from lightrouter.recording.recording import pool_names
 from lightrouter.runtime.document import dump
 
 _HEAD: Final = """\
@@ -19,17 +18,8 @@ _HEAD: Final = """\
 
 def text(recording: Path, models: Iterable[str], *, pace: bool) -> str:
     """Returns the pool file for these recorded models; `pace`: they take the recorded time."""
-    known = prices.load()
-    candidates = [
-        {
-            "name": name,
-            "provider": REPLAY,
-            "recording": str(recording),
-            "model": model,
-            **({"pace": True} if pace else {}),
-            "prices": known.of(model).listed,
-            "prior": 0.5,
-        }
-        for model, name in pool_names(models).items()
-    ]
-    return _HEAD + dump({"candidates": candidates})
+    names = list(models)
+    more = {"pace": True} if pace else {}
+    return _HEAD + dump(
+        {"candidates": replayed.entries(str(recording), names, [0.5] * len(names), prices.load(), **more)}
+    )

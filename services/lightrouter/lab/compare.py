@@ -42,12 +42,14 @@ class Settings(RunSettings):
     Attributes:
         artifact: A trained selector for LightRouter's policies; None: one is trained on the training prompts of each
             split.
+        boots: Whether that training learns what boots give, so that routes under worth may begin with them.
         top_k: Most drafts that LightRouter's policies finish; None: the default of each policy.
         overshoot_tokens: Tokens that a held candidate without recorded times writes while the slowest one boots; None:
             see `Pace`.
     """
 
     artifact: Path | None = None
+    boots: bool = False
     top_k: int | None = None
     overshoot_tokens: int | None = None
 
@@ -64,7 +66,9 @@ def compare(settings: Settings, progress: Progress) -> Findings:
     """
     prices, data = settings.price_list(), settings.read()
     pace = Pace(overshoot_tokens=settings.overshoot_tokens) if settings.overshoot_tokens else Pace()
-    study = Study(settings, progress, data, prices, artifact=settings.artifact, pace=pace, gains=True)
+    study = Study(
+        settings, progress, data, prices, artifact=settings.artifact, pace=pace, gains=True, boots=settings.boots
+    )
     policies: dict[str, Policy] = {}
 
     def of_split(number: int, train: LabelledData) -> list[Policy]:

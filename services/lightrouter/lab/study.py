@@ -52,11 +52,13 @@ class Study:
         asked: int = 0,
         pace: Pace | None = None,
         gains: bool = False,
+        boots: bool = False,
     ) -> None:
         """Opens the folder of the finished parts.
 
-        A selector is trained on the training prompts of each split, with `gains` for policies under worth, unless there
-        is an `artifact`. `pace` is the assumed speed of models whose times are not recorded.
+        A selector is trained on the training prompts of each split, with `gains` for policies under worth, and `boots`
+        for those that may begin with boots, unless there is an `artifact`. `pace` is the assumed speed of models whose
+        times are not recorded.
 
         Raises:
             ArtifactError: The artifact cannot be used.
@@ -68,7 +70,7 @@ class Study:
         self.progress = progress
         self.seed = settings.seed
         self.boot_tokens = settings.boot_tokens
-        self.trained = Trained(self.parts, settings.seed, artifact, gains=gains)
+        self.trained = Trained(self.parts, settings.seed, artifact, gains=gains, boots=boots)
         self.helpers = helpers
         self.asked = asked
         self._settings = settings
@@ -107,9 +109,7 @@ class Study:
     def outcomes(self, policies: Policies, data: Data | None = None) -> dict[str, Outcomes]:
         """Returns the outcomes of policies on the test prompts, each fitted on the training prompts of its split.
 
-        Args:
-            policies: Makes the policies of each split.
-            data: Other prompts and splits; None: those of the study.
+        `data` has other prompts and splits; None: those of the study.
         """
         return self._runner.run(data or self.data, policies)
 
@@ -120,11 +120,7 @@ class Study:
     def write(self, found: Findings, title: str, head: Mapping[str, object], notes: Iterable[str]) -> Findings:
         """Writes the findings with everything else that a reader needs, and returns all of it.
 
-        Args:
-            found: The findings.
-            title: The title of the page.
-            head: What the report for programs says first.
-            notes: Definitions, and what the figures are based on.
+        The report for programs begins with `head`; `notes` are definitions, and what the figures are based on.
         """
         settings, questions = self._settings, self.data.test.questions
         warnings = list(self.prices.complaints(questions.models, questions.costed))

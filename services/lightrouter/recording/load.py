@@ -155,9 +155,7 @@ _Value = TypeVar("_Value")
 def load(path: Path, models: Iterable[str] | None = None) -> Recording:
     """Reads a recording without its labels, which are ignored like any unknown key.
 
-    Args:
-        path: The file.
-        models: Recorded names of the models whose responses to read; None: all.
+    Without `models`, recorded names, the responses of all are read.
 
     Raises:
         RecordingError: It cannot be read or used.

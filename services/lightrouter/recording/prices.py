@@ -9,15 +9,17 @@ from decimal import Decimal
 from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from lightrouter.runtime import faults
 from lightrouter.runtime.document import DocumentError, parse
 from lightrouter.v1.candidate_pb2 import Prices
 
 _NANOUSD = 1_000_000_000
+_MILLION: Final = 1_000_000
+_SECONDS_AN_HOUR: Final = 3600
 # A choice, in US dollars per million tokens: listed prices are between cents and hundreds of dollars. A price far
 # outside is in another unit.
 _LEAST: Final = 0.001
@@ -46,6 +48,7 @@ def _number(value: object) -> object:
 
 
 _Usd = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False), AfterValidator(_plausible)]
+_Positive = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
 
 
 class Price(BaseModel):
@@ -85,7 +88,50 @@ class Price(BaseModel):
     def listed(self) -> dict[str, str]:
         """The prices in the notation of a pool file."""
         usd = {"input": self.input, "cached_input": self.cached_input, "output": self.output}
-        return {kind: str(Decimal(str(price))) for kind, price in usd.items() if price is not None}
+        # A pool file takes nano-dollars, no finer ones.
+        return {kind: str(Decimal(str(round(price, 9)))) for kind, price in usd.items() if price is not None}
+
+
+class Machine(BaseModel):
+    """A machine of one's own that serves a model to many requests at once: a token costs the time that it takes.
+
+    Attributes:
+        usd_per_hour: US dollars for an hour of it.
+        input_tokens_per_second: Tokens that it reads in a second if it does nothing else.
+        output_tokens_per_second: Tokens that it writes in a second for all requests together, if it does nothing else.
+        source: Source of the figures; `assumed` if nobody measured them.
+        note: The assumption.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    usd_per_hour: _Positive
+    input_tokens_per_second: _Positive
+    output_tokens_per_second: _Positive
+    source: str = "assumed"
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _is_plausible(self) -> Self:
+        for usd in map(self._usd, (self.input_tokens_per_second, self.output_tokens_per_second)):
+            if not _LEAST <= usd <= _MOST:
+                raise ValueError(f"is no likely machine: a million tokens would cost {usd:g} US dollars")
+        return self
+
+    @property
+    def price(self) -> Price:
+        """The price of its tokens at full load; a prefix that it has read before takes no time."""
+        return Price(
+            input=self._usd(self.input_tokens_per_second),
+            cached_input=0.0,
+            output=self._usd(self.output_tokens_per_second),
+            source=f"${self.usd_per_hour:g} an hour, {self.source}",
+            note=self.note,
+        )
+
+    def _usd(self, tokens_per_second: float) -> float:
+        """Returns US dollars for the time of a million tokens."""
+        return self.usd_per_hour / _SECONDS_AN_HOUR * _MILLION / tokens_per_second
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +169,7 @@ class PriceList:
     def complaints(self, models: Sequence[str], recorded: Sequence[str]) -> Iterator[str]:
         """Yields what the reader should know about these prices, one sentence each.
 
-        Args:
-            models: The models of the recording.
-            recorded: The models for which the cost of every call is recorded.
+        `recorded` are the models for which the cost of every call is recorded.
         """
         assumed = [model for model in models if model.casefold() not in self.models and model not in recorded]
         if assumed and not self.complete:
@@ -144,7 +188,13 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     models: Mapping[str, Price] = Field(default_factory=dict)
+    machines: Mapping[str, Machine] = Field(default_factory=dict)
     other: Price | None = None
+
+    @property
+    def prices(self) -> list[tuple[str, Price]]:
+        """The price of each model, those on machines of one's own included."""
+        return [*self.models.items(), *((name, machine.price) for name, machine in self.machines.items())]
 
 
 def load(path: Path | None = None) -> PriceList:
@@ -174,13 +224,13 @@ def load(path: Path | None = None) -> PriceList:
         message = faults.sentence(first, faults.keys_of(_File))
         place = f"{path}:{document.line(loc)}: {faults.field(loc)}"
         raise PriceListError(f"{place}: {message}; a price is {_EXAMPLE}") from None
-    named = {name.casefold(): price for name, price in given.models.items()}
-    if len(named) < len(given.models):
-        raise PriceListError(f"{path}: models: one is named twice; the case of letters does not count")
+    named = {name.casefold(): price for name, price in given.prices}
+    if len(named) < len(given.prices):
+        raise PriceListError(f"{path}: one is named twice, in models or machines; the case of letters does not count")
     return PriceList(
         models={**shipped.models, **named},
         other=given.other or shipped.other,
-        own=frozenset(given.models),
+        own=frozenset(name for name, _ in given.prices),
         complete=given.other is not None,
     )
 

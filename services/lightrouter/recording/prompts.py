@@ -96,10 +96,8 @@ class Asked:
 def read(path: Path, task: str | None = None, *, scored: bool = False) -> list[Asked]:
     """Reads prompts.
 
-    Args:
-        path: The file.
-        task: The task of lines that have an answer but no task.
-        scored: Whether every line must say how to score its answers, as in a validation set.
+    `task` is that of lines that have an answer but none. If `scored`, every line must say how to score its answers, as
+    in a validation set.
 
     Raises:
         PromptsError: They cannot be used.

@@ -100,9 +100,7 @@ class Recorded:
     def check(self, model: str, origin_of_prompt: Callable[[Asked], Origin]) -> None:
         """Checks that missing responses of a model would have the same origin as the recorded ones.
 
-        Args:
-            model: The model.
-            origin_of_prompt: Returns the origin that its response to a prompt would have now.
+        `origin_of_prompt` returns the origin that its response to a prompt would have now.
 
         Raises:
             OtherRecordingError: They would not. A model without missing responses always passes.

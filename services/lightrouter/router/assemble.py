@@ -13,6 +13,7 @@ from typing import Final
 from opentelemetry.trace import Tracer
 
 from lightrouter.router.auth import authenticator
+from lightrouter.router.call_times import CallTimes
 from lightrouter.router.circuits import CircuitAggregator, CircuitSelector
 from lightrouter.router.clients import AdapterHealth, RemoteAggregator, RemoteSelector
 from lightrouter.router.pool.availability import Availability
@@ -73,6 +74,7 @@ def build_router(
     observers: Sequence[Observer] = (),
     capture: TextCapture = NOTHING,
     availability: Availability | None = None,
+    times: CallTimes | None = None,
 ) -> Router:
     """Returns the router of these services.
 
@@ -91,6 +93,7 @@ def build_router(
         observers=observers,
         capture=capture,
         availability=availability,
+        times=times,
     )
 
 

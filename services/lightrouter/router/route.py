@@ -84,6 +84,7 @@ class Router:
         observers: Sequence[Observer] = (),
         capture: TextCapture = NOTHING,
         availability: Availability | None = None,
+        times: CallTimes | None = None,
     ) -> None:
         """Takes its collaborators.
 
@@ -99,6 +100,7 @@ class Router:
             observers: Further observers of every route.
             capture: Puts text on spans.
             availability: Knows which candidates cannot deliver now; None if all can.
+            times: Observes the calls; None for new observations.
         """
         self._traffic = traffic
         self._models = models
@@ -112,7 +114,7 @@ class Router:
         self._capture = capture
         self._availability = availability or Availability()
         self._least_tokens: dict[str, int] = {}
-        self._times = CallTimes()
+        self._times = times or CallTimes()
         self._unknown_gains = UnknownGains()
 
     async def route(self, prompt: Prompt, deadline: Deadline, events: Events, caller: str = "") -> Answer:

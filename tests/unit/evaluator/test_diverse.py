@@ -16,7 +16,7 @@ from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.budget import Limits
 from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.run import Report, evaluate
-from lightrouter.lab.experiments.simulation import scratch
+from lightrouter.lab.policies.simulation import scratch
 from lightrouter.pool import statefile
 from lightrouter.pool.choices import State
 from lightrouter.pool.filestore import FileStore

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.recording.load import load_labelled
+from lightrouter.recording.recording import LabelledRecording
 from lightrouter.v1.policy_pb2 import AnswerPattern
 from tests import recordings
 
@@ -17,6 +18,8 @@ _WORDS = {
     "sum": ["add", "subtract", "number", "digit", "total", "carry", "multiply", "divide", "equals", "quotient"],
     "history": ["king", "war", "treaty", "empire", "century", "battle", "revolution", "parliament", "dynasty", "reign"],
 }
+_SURE = "It is certain, for the sum proves it at once."
+_UNSURE = "Perhaps, maybe, it might be, but who could know."
 _WORDY = {"sums": 1, "history": 2, "nothing": 3}
 
 
@@ -44,3 +47,25 @@ def record(path: Path, prompts: int, seed: int = 0, *, first: int = 0, free_text
 def judged(path: Path) -> LabelledData:
     """Returns the recording with its labels, answers read by letter."""
     return LabelledData.of(load_labelled(path), MODELS, LETTERS)
+
+
+def hedged(path: Path, *, telling: bool, options: bool = True, prompts: int = 240, more: int = 0) -> LabelledRecording:
+    """Two models, each right on half of the prompts whatever the other is; who is wrong hedges if that is to tell.
+
+    There are enough prompts for the trees to find it. Each answer goes on for `more` words after its letter.
+    """
+    drawn = random.Random(1)
+    lines: list[dict[str, object]] = []
+    for number in range(prompts):
+        question = f"Question {number}: " + " ".join(drawn.sample(_WORDS["sum"], 6))
+        right = drawn.choice("ABCD")
+        responses: dict[str, object] = {}
+        for name in ("one", "two"):
+            is_right = drawn.random() < 0.5
+            letter = right if is_right else drawn.choice([each for each in "ABCD" if each != right])
+            sure = is_right if telling else drawn.random() < 0.5
+            text = f"{_SURE if sure else _UNSURE} So the answer is ({letter})." + " indeed" * more
+            responses[name] = {"text": text, "quality": float(is_right), "answer": letter}
+        choices = "\nA. one\nB. two\nC. six\nD. ten\n" if options else ""
+        lines.append({"id": f"p{number}", "prompt": question + choices, "answer": right, "responses": responses})
+    return load_labelled(recordings.write(path, lines))

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from lightrouter.lab.dataset.questions import LabelledData
+from lightrouter.lab.policies import routed
 from lightrouter.lab.policies.decision import Call, Decision
 from lightrouter.lab.results.accounts import Accounts, Outcomes, Pace
 from lightrouter.recording import prices
 from lightrouter.recording.load import load_labelled
 from lightrouter.recording.prices import Price, PriceList, PriceListError
 from lightrouter.router.call_times import CallTimes
+from lightrouter.runtime.tokens import count
 from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_LEARNED
 from tests import recordings
 
@@ -50,6 +52,40 @@ def test_money_tokens_and_time_are_those_of_all_calls(pair: LabelledData) -> Non
 def test_cached_tokens_cost_less_if_their_price_is_known(pair: LabelledData) -> None:
     booked = _booked(pair, Decision([[Call(0, 1000, 0, cached_tokens=900)]], 0, 1))
     assert booked.cost_usd[0] == pytest.approx((100 * 1 + 900 * 0.1) / 1e6)
+
+
+def test_with_caches_a_prompt_is_read_again_at_the_cached_price(pair: LabelledData) -> None:
+    boots = [Call(0, 1000, 20), Call(1, 1000, 20)]
+    booked = _booked(pair, Decision([boots, [], [Call(0, 1020, 40)], []], 0, 1, boot_output_tokens=40))
+    millionths = 2020 * 1 + 60 * 2 + 1000 * 10 + 20 * 20
+    assert booked.cost_usd[0] == pytest.approx(millionths / 1e6)
+    # Only `a` has a price for cached input, and only 20 of the 1,020 tokens are new to it.
+    assert booked.cached_usd[0] == pytest.approx((millionths - 1000 * (1 - 0.1)) / 1e6)
+    # A held call reads its prompt once.
+    assert booked.held_cached_usd[0] == booked.held_cost_usd[0]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "repeated"),
+    [
+        (["Sum up: one", "Sum up: two", "Why?"], ["Sum up: ", "Sum up: ", ""]),
+        (["Translate it", "Translate it", "Translate me"], ["Translate it", "Translate it", "Translate "]),
+        (["Say no", "Say no more", "Say"], ["Say no", "Say no", "Say"]),
+        (["alone"], [""]),
+    ],
+)
+def test_with_caches_the_start_that_prompts_have_in_common_is_read_at_the_cached_price(
+    tmp_path: Path, prompts: list[str], repeated: list[str]
+) -> None:
+    lines = [recordings.line(prompt, {"a": "So.", "b": "No."}, number=n) for n, prompt in enumerate(prompts)]
+    recording = load_labelled(recordings.write(tmp_path / "recording.jsonl", lines))
+    judged = LabelledData.of(recording, ("a", "b"), None)
+    decisions = [Decision([[Call(0, 100, 0)]], 0, 1) for _ in prompts]
+    booked = Accounts(_LIST, Pace()).outcomes(judged.questions, judged.quality, decisions)
+    saved = [count(start) * (1 - 0.1) / 1e6 for start in repeated]
+    assert (booked.cost_usd - booked.cached_usd).tolist() == pytest.approx(saved)
+    # It is of the whole recording, in whichever part of it the prompt is.
+    assert judged.questions.take(np.array([0])).repeated_tokens[0] == count(repeated[0])
 
 
 def test_an_answer_that_no_recording_has_is_not_measured(pair: LabelledData) -> None:
@@ -225,6 +261,36 @@ def test_each_shipped_price_has_a_source() -> None:
         assert price.note or price.source != "assumed"
 
 
+def test_a_machine_of_ones_own_costs_the_time_of_its_tokens(tmp_path: Path) -> None:
+    path = tmp_path / "prices.yaml"
+    path.write_text(
+        "machines: {Mine: {usd_per_hour: 3.6, input_tokens_per_second: 10000, output_tokens_per_second: 500}}\n"
+        "models: {other: {input: 1, output: 2}}"
+    )
+    found = prices.load(path)
+    price = found.of("mine")
+    # A tenth of a cent a second: a million tokens take 100 s to read and 2,000 s to write.
+    assert (price.input, price.cached, price.output) == pytest.approx((0.1, 0.0, 2.0))
+    assert found.given("mine")
+    assert price.source == "$3.6 an hour, assumed"
+    assert not list(found.complaints(["mine", "other"], []))
+
+
+def test_the_example_of_machines_can_be_used() -> None:
+    found = prices.load(Path("examples/prices/machines.yaml"))
+    for model in found.own:
+        price = found.of(model)
+        assert price.cached < price.input < price.output
+        assert price.note
+
+
+@pytest.mark.parametrize("usd", [0.0, 0.001, 1 / 3, 2.5 / 3600 * 1e6 / 2800, 123.4567890123, 9999.999999999])
+def test_a_price_of_any_precision_is_one_of_a_pool(usd: float) -> None:
+    listed = PriceList(other=Price(input=usd, output=usd))
+    (entry,) = routed.entries(["a"], [0.5], listed)
+    assert entry.prices.input == pytest.approx(1e9 * usd, abs=1)
+
+
 def test_a_list_of_ones_own_goes_over_the_shipped_one(tmp_path: Path) -> None:
     path = tmp_path / "prices.yaml"
     path.write_text("models: {mine: {input: 1, output: 2, source: contract}}")
@@ -252,6 +318,26 @@ def test_a_list_of_ones_own_goes_over_the_shipped_one(tmp_path: Path) -> None:
         ("models: {mine: {input: 1, output: 2, cached_input: 0.0000001}}", "is it the price of one token"),
         ("models: {mine: {input: 150000, output: 2}}", "is too much for US dollars per million tokens"),
         ("models: {mine: {input: 1, output: 2}, Mine: {input: 1, output: 3}}", "one is named twice"),
+        (
+            """
+            machines: {Mine: {usd_per_hour: 1, input_tokens_per_second: 99, output_tokens_per_second: 9}}
+            models: {mine: {input: 1, output: 2}}
+            """,
+            "one is named twice",
+        ),
+        (
+            "machines:\n  mine: {usd_per_hour: 0, input_tokens_per_second: 9}",
+            r"yaml:2: machines.mine.usd_per_hour: mu",
+        ),
+        ("machines: {mine: {usd_per_hour: 1, input_tokens_per_second: 9}}", "output_tokens_per_second: is required"),
+        (
+            "machines: {mine: {usd_per_hour: 1, input_tokens_per_second: 9.0e+20, output_tokens_per_second: 9}}",
+            "machines.mine: is no likely machine",
+        ),
+        (
+            "machines: {mine: {usd_per_hour: 9999, input_tokens_per_second: 9, output_tokens_per_second: 1}}",
+            "a million tokens would cost 308611 US dollars",
+        ),
         (
             "models: {mine: {input: 1, output: 2}, mine: {input: 1, output: 3}}",
             r"yaml:1: models.mine: stands here twice",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,59 +10,33 @@ from lightrouter.lab.training.cases import Cases
 from lightrouter.lab.training.quality import TrainingOptions
 from lightrouter.lab.training.train import train
 from lightrouter.learned.artifact import FILES, MANIFEST, load, save
-from lightrouter.recording.load import load_labelled
-from lightrouter.recording.recording import LabelledRecording
-from tests import recordings
+from tests.unit.lab import pool
 
 OPTIONS = TrainingOptions(boot_tokens=(5, 10), rounds=40)
-_SURE = "It is certain, for the sum proves it at once."
-_UNSURE = "Perhaps, maybe, it might be, but who could know."
-_WORDS = ["add", "subtract", "number", "digit", "total", "carry", "multiply", "divide", "equals", "quotient"]
-# A choice: enough for the trees to find what tells, and for a learned rise beyond two standard errors.
-_PROMPTS = 240
-
-
-def recorded(path: Path, *, telling: bool, options: bool = True, prompts: int = _PROMPTS) -> LabelledRecording:
-    """Two models, each right on half of the prompts whatever the other is; who is wrong hedges if that is to tell."""
-    drawn = random.Random(1)
-    lines: list[dict[str, object]] = []
-    for number in range(prompts):
-        question = f"Question {number}: " + " ".join(drawn.sample(_WORDS, 6))
-        right = drawn.choice("ABCD")
-        responses: dict[str, object] = {}
-        for name in ("one", "two"):
-            is_right = drawn.random() < 0.5
-            letter = right if is_right else drawn.choice([each for each in "ABCD" if each != right])
-            sure = is_right if telling else drawn.random() < 0.5
-            text = f"{_SURE if sure else _UNSURE} So the answer is ({letter})."
-            responses[name] = {"text": text, "quality": float(is_right), "answer": letter}
-        choices = "\nA. one\nB. two\nC. six\nD. ten\n" if options else ""
-        lines.append({"id": f"p{number}", "prompt": question + choices, "answer": right, "responses": responses})
-    return load_labelled(recordings.write(path, lines))
 
 
 def test_telling_beginnings_give_a_rise_near_all_that_a_perfect_choice_would(tmp_path: Path) -> None:
-    shares = boot_shares(Cases.of([recorded(tmp_path / "one.jsonl", telling=True)]), OPTIONS, 0)
+    shares = boot_shares(Cases.of([pool.hedged(tmp_path / "one.jsonl", telling=True)]), OPTIONS, 0)
     assert [(each.options, each.candidates, each.tokens) for each in shares] == [(True, 2, 5), (True, 2, 10)]
     assert all(each.share > 0.7 for each in shares)
 
 
 def test_beginnings_that_tell_nothing_give_none(tmp_path: Path) -> None:
-    shares = boot_shares(Cases.of([recorded(tmp_path / "one.jsonl", telling=False)]), OPTIONS, 0)
+    shares = boot_shares(Cases.of([pool.hedged(tmp_path / "one.jsonl", telling=False)]), OPTIONS, 0)
     assert [each.share for each in shares] == [0.0, 0.0]
 
 
 def test_lettered_and_other_prompts_are_learned_apart(tmp_path: Path) -> None:
     both = [
-        recorded(tmp_path / "one.jsonl", telling=True),
-        recorded(tmp_path / "two.jsonl", telling=False, options=False),
+        pool.hedged(tmp_path / "one.jsonl", telling=True),
+        pool.hedged(tmp_path / "two.jsonl", telling=False, options=False),
     ]
     found = {(each.options, each.tokens): each.share for each in boot_shares(Cases.of(both), OPTIONS, 0)}
     assert found[True, 10] > 0.5 > found[False, 10]
 
 
 def test_a_training_learns_it_if_it_is_to_and_nothing_else_changes(tmp_path: Path) -> None:
-    recording = recorded(tmp_path / "one.jsonl", telling=True, prompts=80)
+    recording = pool.hedged(tmp_path / "one.jsonl", telling=True, prompts=80)
     without, with_boots = (train([recording], replace(OPTIONS, boots=boots), 3) for boots in (False, True))
     assert not without.model.boots
     assert any(each.share for each in with_boots.model.boots)

@@ -9,7 +9,7 @@ import pytest
 
 from lightrouter.lab.compare import Settings, compare
 from lightrouter.lab.dataset.data import DataError
-from lightrouter.lab.policies.lightrouter import WORTHS
+from lightrouter.lab.policies.lightrouter import TRACED
 from lightrouter.lab.results.parts import ResumeError
 from lightrouter.lab.training.quality import TrainingOptions
 from lightrouter.lab.training.train import train
@@ -116,7 +116,7 @@ def test_policies_that_boot_are_booked_with_cut_calls_and_with_held_ones(
     assert both.keys() == {"lightrouter-paper", "lightrouter", "lightrouter-quality"}
     for policy in both.values():
         held = policy["held"]
-        assert held.keys() == {"output_tokens", "input_tokens", "cost_usd", "seconds"}
+        assert held.keys() == {"output_tokens", "input_tokens", "cost_usd", "cached_usd", "seconds"}
         # The losers write more, the chosen do not read the prompt again.
         assert held["output_tokens"] >= policy["output_tokens"]
         assert held["input_tokens"] < policy["input_tokens"]
@@ -126,7 +126,7 @@ def test_policies_that_boot_are_booked_with_cut_calls_and_with_held_ones(
 
 def test_a_curve_over_worth_is_asked_outright_and_planned(report: dict[str, Any]) -> None:
     policies = {policy["name"]: policy for policy in report["policies"]}
-    curve = [policies[f"lightrouter@{worth:g}"] for worth in (0.0, *WORTHS)]
+    curve = [policies[f"lightrouter@{worth:g}"] for worth in TRACED]
     for policy in curve:
         assert policy["boot_output_tokens"] == 0
         assert policy["planned_usd"] == pytest.approx(policy["cost_usd"], rel=0.3)

@@ -9,7 +9,8 @@ import pytest
 
 from lightrouter.evaluator.decision import Rules
 from lightrouter.lab.dataset.questions import LabelledData
-from lightrouter.lab.experiments.simulation import Draw, Kind, Plan, RecordedScorer, scratch, shuffled, simulate
+from lightrouter.lab.dataset.scorer import RecordedScorer
+from lightrouter.lab.policies.simulation import Draw, Kind, Plan, scratch, shuffled, simulate
 from lightrouter.pool.choices import State
 from lightrouter.recording import prices
 from lightrouter.recording.load import load_labelled

@@ -57,7 +57,7 @@ def test_questions_hold_no_label(shuffled: LabelledData) -> None:
     reached = list(_values(shuffled.questions, set()))
     assert not any(isinstance(each, Labels | LabelledRecording | LabelledData) for each in reached)
     arrays = [each for each in reached if isinstance(each, np.ndarray)]
-    assert len(arrays) == 4
+    assert len(arrays) == 5
     assert not any(np.array_equal(each, shuffled.quality) for each in arrays)
     # The same walk finds the labels in an object that has them.
     assert any(isinstance(each, Labels) for each in _values(shuffled, set()))

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.policies.decision import Call, Decision
 from lightrouter.lab.policies.engine import selector_with
 from lightrouter.lab.policies.routed import Routed
+from lightrouter.lab.results.accounts import Accounts, Pace
+from lightrouter.lab.training.quality import TrainingOptions
+from lightrouter.lab.training.train import train
 from lightrouter.learned import artifact
 from lightrouter.recording import prices
 from lightrouter.v1.policy_pb2 import (
@@ -66,3 +71,30 @@ def test_held_calls_are_booked_as_boots_and_completions(judged: LabelledData, po
         assert one.boot_output_tokens == other.boot_output_tokens
     if policy.min_gain:
         assert any(len(each.stages) > 4 for each in cut)
+
+
+def test_under_worth_a_route_may_begin_with_boots_which_are_booked_as_held(tmp_path: Path) -> None:
+    recording = pool.hedged(tmp_path / "recording.jsonl", telling=True, more=300)
+    options = TrainingOptions(boot_tokens=(10,), rounds=40, boots=True)
+    model = train([recording], options, 0).model
+    judged = LabelledData.of(recording, ("one", "two"), pool.LETTERS).take(np.arange(12))
+    policy = Policy(
+        worth_nanousd=200_000, selector=SELECTOR_STRATEGY_LEARNED, answer_pattern=pool.LETTERS, hold=HOLD_ALWAYS
+    )
+    listed = prices.load()
+    route = Routed("route", "A route.", policy, listed, selector_with(lambda: model))
+    route.fit(judged)
+    decisions = route.decide(judged.questions)
+    begun = [each for each in decisions if each.boot_output_tokens]
+    assert begun
+    for each in begun:
+        boots, selection, going_on, *_ = each.stages
+        assert [call.output_tokens for call in boots] == [10, 10]
+        assert not selection
+        (on,) = going_on
+        (boot,) = [call for call in boots if call.model == on.model]
+        assert on.input_tokens == boot.input_tokens + 10
+        assert on.output_tokens > 200
+    booked = Accounts(listed, Pace()).outcomes(judged.questions, judged.quality, decisions)
+    assert booked.cost_usd.tolist() == booked.held_cost_usd.tolist()
+    assert booked.planned_usd.mean() == pytest.approx(booked.cost_usd.mean(), rel=0.3)

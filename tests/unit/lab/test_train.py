@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from lightrouter.lab.training import quality, validate
+from lightrouter.lab.training.boosting import trees_of
 from lightrouter.lab.training.cases import Cases, TrainingError
 from lightrouter.lab.training.forest import Forest
-from lightrouter.lab.training.quality import Situation, TrainingOptions, fit, situations, trees_of
+from lightrouter.lab.training.quality import Situation, TrainingOptions, fit, situations
 from lightrouter.lab.training.train import train
 from lightrouter.learned.artifact import save
 from lightrouter.learned.features import NAMES, PartialAnswer

@@ -61,34 +61,19 @@ def read(
 ) -> Data:
     """Returns the recording at `path` and its splits.
 
-    Args:
-        path: The recording of the test prompts.
-        train: The recording of the training prompts; None: other folds of `path`.
-        count: Number of folds.
-        seed: Decides the folds, and which prompts remain under `limit`.
-        limit: Most test prompts; None: all.
-        pattern: The pattern of the comparable answer; None: inferred from the right answers.
-        only: The models of the pool; empty: all that are recorded.
+    Training prompts are those of `train`, None for `count` folds of `path`. The seed decides the folds, and which
+    prompts remain under `limit`. Without `pattern`, it is inferred from the right answers; without `only`, all models
+    that are recorded are the pool.
 
     Raises:
         DataError: The recordings cannot be used.
         RecordingError: A file cannot be read or used.
     """
-    recording = load_labelled(path)
-    models = tuple(recording.recording.models)
-    if strange := sorted(set(only) - {*models}):
-        raise DataError(f"{path} has no model {', '.join(strange)}; it has {', '.join(models)}")
-    models = tuple(model for model in models if model in (only or models))
-    trained = load_labelled(train) if train else None
-    if trained is not None:
-        models = tuple(model for model in models if model in trained.recording.models)
-    elif count < _LEAST_FOLDS:
+    recording, trained = load_labelled(path), load_labelled(train) if train else None
+    models = _models(recording, trained, path, only)
+    if trained is None and count < _LEAST_FOLDS:
         raise DataError(
             f"--folds {count} leaves nothing to learn from; give --folds {_LEAST_FOLDS} or more, or --train"
-        )
-    if len(models) < 2:
-        raise DataError(
-            f"{path} has {len(models)} models to compare{' that are in --train too' if train else ''}, not 2"
         )
     notes: list[str] = []
     recording = _limited(_whole(recording, models, path, notes), limit, seed, path, notes)
@@ -108,6 +93,21 @@ def read(
         )
     _check_training([other.questions.prompts[index] for index in indices], train)
     return Data(test, other, [Split(indices, np.arange(len(test)))], notes)
+
+
+def _models(
+    recording: LabelledRecording, trained: LabelledRecording | None, path: Path, only: Sequence[str]
+) -> tuple[str, ...]:
+    """Returns the models of the pool, at least two: those of both recordings, and of `only` if it names any."""
+    models = recording.recording.models
+    if strange := sorted(set(only) - {*models}):
+        raise DataError(f"{path} has no model {', '.join(strange)}; it has {', '.join(models)}")
+    allowed = set(only or models) & set(models if trained is None else trained.recording.models)
+    found = tuple(model for model in models if model in allowed)
+    if len(found) < 2:
+        also = "" if trained is None else " that are in --train too"
+        raise DataError(f"{path} has {len(found)} models to compare{also}, not 2")
+    return found
 
 
 def _folds(prompts: Sequence[str], count: int, seed: int, path: Path) -> Sequence[Split]:

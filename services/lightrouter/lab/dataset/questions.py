@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -13,12 +14,13 @@ from lightrouter.answers.actions import plain_text
 from lightrouter.answers.equality import canonical
 from lightrouter.answers.extract import extract
 from lightrouter.recording.recording import LabelledRecording, Recording
+from lightrouter.runtime.tokens import count
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 _LISTS: Final = ("prompts", "texts", "answers")
-_ARRAYS: Final = ("input_tokens", "output_tokens", "latency_s", "cost_usd")
+_ARRAYS: Final = ("input_tokens", "repeated_tokens", "output_tokens", "latency_s", "cost_usd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Questions:
         answers: For each prompt the comparable answer in each model's text, in canonical form; None if the text has
             none, or there is no pattern.
         input_tokens: Tokens of the prompt as each model counts them, one row per prompt.
+        repeated_tokens: Tokens at the start of each prompt with which another prompt of the recording starts too.
         output_tokens: Tokens of each whole answer, one row per prompt.
         latency_s: Seconds that each whole answer took; NaN if not recorded.
         cost_usd: US dollars that each whole answer cost; NaN if not recorded, or if no recorded cost is above 0.
@@ -45,6 +48,7 @@ class Questions:
     texts: Sequence[tuple[str, ...]]
     answers: Sequence[tuple[str | None, ...]]
     input_tokens: Ints
+    repeated_tokens: Ints
     output_tokens: Ints
     latency_s: Floats
     cost_usd: Floats
@@ -69,13 +73,15 @@ class Questions:
         if not (cost_usd > 0).any():
             # Without prices each call of a pool is recorded as free.
             cost_usd = np.full_like(cost_usd, np.nan)
+        prompts = ["\n\n".join(message.content for message in prompt.messages) for prompt in recording.prompts]
         return cls(
             recording=recording,
             models=models,
-            prompts=["\n\n".join(message.content for message in prompt.messages) for prompt in recording.prompts],
+            prompts=prompts,
             texts=texts,
             answers=[tuple(_answer(text, pattern) for text in row) for row in texts],
             input_tokens=np.array(read, dtype=np.int64),
+            repeated_tokens=_repeated(prompts),
             output_tokens=np.array([[each.output_tokens for each in row] for row in rows], dtype=np.int64),
             latency_s=latency_s,
             cost_usd=cost_usd,
@@ -134,6 +140,23 @@ class LabelledData:
             replace(each, quality={model: each.quality[model] for model in models}) for each in self.recording.labels
         ]
         return LabelledData.of(LabelledRecording(Recording(prompts), labels), models, self.questions.pattern)
+
+
+def _repeated(prompts: Sequence[str]) -> Ints:
+    """Returns the tokens at the start of each prompt with which another one starts too."""
+    order = sorted(range(len(prompts)), key=prompts.__getitem__)
+    # Of all prompts, the neighbours in the alphabet have the longest start in common.
+    common = [_common(prompts[one], prompts[other]) for one, other in pairwise(order)]
+    tokens = np.zeros(len(prompts), dtype=np.int64)
+    for index, before, after in zip(order, [0, *common], [*common, 0], strict=True):
+        tokens[index] = count(prompts[index][: max(before, after)])
+    return tokens
+
+
+def _common(one: str, other: str) -> int:
+    """Returns the characters of the start that two texts have in common."""
+    pairs = zip(one, other, strict=False)
+    return next((index for index, (left, right) in enumerate(pairs) if left != right), min(len(one), len(other)))
 
 
 def _answer(text: str, pattern: AnswerPattern | None) -> str | None:

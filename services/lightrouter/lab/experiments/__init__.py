@@ -1,1 +1,1 @@
-"""Experiments on a recording: each is a module with `run`, a command and a page."""
+"""Experiments on a recording: modules with `run`, each a command and a page, and the parts that they are made of."""

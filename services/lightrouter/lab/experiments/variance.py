@@ -12,29 +12,34 @@ from typing import Any, Final
 
 import numpy as np
 
-from lightrouter.lab.dataset.questions import Floats, LabelledData, Questions
-from lightrouter.lab.policies.baselines.votes import winner
+from lightrouter.lab.dataset.questions import LabelledData
+from lightrouter.lab.policies.baselines.votes import voted
 from lightrouter.lab.report import plots
 from lightrouter.lab.report.page import Figure, Findings
 from lightrouter.lab.report.table import tabulate
+from lightrouter.lab.results import errors
 from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
 from lightrouter.lab.results.figures import flat
 from lightrouter.lab.study import Study
 
+_BY_CORRELATION: Final = {"σ²(1+(k-1)r)/k": "variance_by_correlation"}
 _COLUMNS: Final = {
     "k": "k",
     "variance": "variance",
     "σ²/k": "variance_if_independent",
-    "σ²(1+(k-1)r)/k": "variance_by_correlation",
+    **_BY_CORRELATION,
     "vote": "vote",
     "vote, independent errors": "vote_if_independent",
 }
-_VARIANCES: Final = {
-    "measured": "variance",
-    "σ²/k: independent": "variance_if_independent",
-    "σ²(1+(k-1)r)/k": "variance_by_correlation",
-}
+_VARIANCES: Final = {"measured": "variance", "σ²/k: independent": "variance_if_independent", **_BY_CORRELATION}
 _VOTES: Final = {"measured": "vote", "with independent errors": "vote_if_independent"}
+# A choice: most subsets of one size.
+_MOST_SUBSETS: Final = 12
+_NOTE: Final = (
+    f"Means over at most {_MOST_SUBSETS} subsets of k candidates. variance: of their mean quality over the "
+    "prompts; σ²/k: what it would be with independent errors; σ²(1+(k-1)r)/k: with the mean correlation r; vote: "
+    "quality of the answer that wins among them."
+)
 _NOTES: Final = (
     "An error is the distance of an answer's quality from its candidate's mean quality.",
     (
@@ -43,8 +48,6 @@ _NOTES: Final = (
         "no simulated vote, and the text whose words agree most with the others wins."
     ),
 )
-# A choice: most subsets of one size.
-_MOST_SUBSETS: Final = 12
 
 
 def run(study: Study) -> Findings:
@@ -53,22 +56,16 @@ def run(study: Study) -> Findings:
     # A candidate without variance has no correlation; 0 stands for it.
     with np.errstate(invalid="ignore", divide="ignore"):
         correlations = np.asarray(np.nan_to_num(np.corrcoef(labelled.quality.T)), dtype=float).tolist()
-    correlation = study.bootstrap.mean(_shared_errors(labelled.quality))
+    correlation = study.bootstrap.mean(errors.shared(labelled.quality))
     rng = np.random.default_rng(study.seed)
     study.progress.expect(len(models))
     rows: list[dict[str, Any]] = []
     for k in range(1, len(models) + 1):
         with study.progress.step(f"merging {k}"):
-            merged = _merged(labelled, _subsets(len(models), k, rng), study.bootstrap, rng)
-        single = rows[0]["variance"] if rows else merged["variance"]
-        merged["variance_if_independent"] = single / k
-        merged["variance_by_correlation"] = single * (1 + (k - 1) * correlation.mean) / k
-        rows.append({"k": k, **merged})
-    note = (
-        f"Means over at most {_MOST_SUBSETS} subsets of k candidates. variance: of their mean quality over the "
-        "prompts; σ²/k: what it would be with independent errors; σ²(1+(k-1)r)/k: with the mean correlation r; vote: "
-        "quality of the answer that wins among them."
-    )
+            rows.append({"k": k, **_merged(labelled, k, study.bootstrap, rng)})
+        single = rows[0]["variance"]
+        rows[-1]["variance_if_independent"] = single / k
+        rows[-1]["variance_by_correlation"] = single * (1 + (k - 1) * correlation.mean) / k
     heat = plots.heat(correlations, models, "correlation of errors")
     variance = plots.lines(_series(rows, _VARIANCES), "k", "variance", "Variance that merging leaves")
     vote = plots.lines(_series(rows, _VOTES), "k", "quality", "What merging k gains")
@@ -80,7 +77,7 @@ def run(study: Study) -> Findings:
             Figure("variance", variance, "Variance of the mean quality of k candidates."),
             Figure("vote", vote, "Quality of what k candidates merge into, with 95 % intervals."),
         ],
-        tables=[tabulate("Merging k", _COLUMNS, rows, note)],
+        tables=[tabulate("Merging k", _COLUMNS, rows, _NOTE)],
         report={
             **flat("mean_correlation", correlation),
             "correlations": correlations,
@@ -116,68 +113,25 @@ def _series(rows: Sequence[Mapping[str, Any]], lines: Mapping[str, str]) -> dict
     return {line: [(row["k"], row[name]) for row in rows] for line, name in lines.items()}
 
 
-def _merged(
-    labelled: LabelledData, subsets: Sequence[tuple[int, ...]], bootstrap: Bootstrap, rng: np.random.Generator
-) -> dict[str, Any]:
-    """Returns the variance and the votes of subsets of one size, as means over the subsets."""
-    quality = labelled.quality
-    centred = quality - quality.mean(axis=0)
-    votes = np.mean([_votes(labelled.questions, quality, subset) for subset in subsets], axis=0)
+def _merged(labelled: LabelledData, k: int, bootstrap: Bootstrap, rng: np.random.Generator) -> dict[str, Any]:
+    """Returns the variance and the votes of k candidates, as means over subsets."""
+    quality, questions = labelled.quality, labelled.questions
+    subsets = list(combinations(range(quality.shape[1]), k))
+    if len(subsets) > _MOST_SUBSETS:
+        subsets = [subsets[index] for index in rng.choice(len(subsets), _MOST_SUBSETS, replace=False)]
+    centred, means = quality - quality.mean(axis=0), quality.mean(axis=0)
+    votes = []
+    for subset in subsets:
+        voters = sorted(subset, key=lambda model: -float(means[model]))
+        votes.append([quality[index, voted(questions, index, voters, [1.0] * k)] for index in range(len(questions))])
     dealt = np.stack([rng.permutation(column) for column in quality.T], axis=1)
     independent: Estimate | None = None
     if np.isin(quality, (0.0, 1.0)).all():
-        wrong = max(1, len({answer for row in labelled.questions.answers for answer in row if answer}) - 1)
-        chance = np.mean([_independent(dealt[:, subset], wrong, rng) for subset in subsets], axis=0)
-        independent = bootstrap.mean(chance)
+        wrong = max(1, len({answer for row in questions.answers for answer in row if answer}) - 1)
+        chance = [errors.independent_vote(dealt[:, subset], wrong, rng) for subset in subsets]
+        independent = bootstrap.mean(np.mean(chance, axis=0))
     return {
         "variance": float(np.mean([centred[:, subset].mean(axis=1).var() for subset in subsets])),
-        "vote": bootstrap.mean(votes),
+        "vote": bootstrap.mean(np.mean(votes, axis=0)),
         "vote_if_independent": independent,
     }
-
-
-def _shared_errors(quality: Floats) -> Floats:
-    """Returns for each prompt the mean product of two candidates' errors in standard deviations.
-
-    Its mean over the prompts is the mean correlation.
-    """
-    spread = quality.std(axis=0)
-    errors = (quality - quality.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    count = quality.shape[1]
-    products = errors.sum(axis=1) ** 2 - (errors**2).sum(axis=1)
-    return np.asarray(products / (count * (count - 1)), dtype=float)
-
-
-def _subsets(count: int, size: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
-    every = list(combinations(range(count), size))
-    if len(every) <= _MOST_SUBSETS:
-        return every
-    return [every[index] for index in rng.choice(len(every), _MOST_SUBSETS, replace=False)]
-
-
-def _votes(questions: Questions, quality: Floats, subset: tuple[int, ...]) -> Floats:
-    """Returns the quality of the winning answer of a subset, one per prompt."""
-    order = sorted(range(len(subset)), key=lambda index: -float(quality[:, subset[index]].mean()))
-    weights = [1.0] * len(subset)
-    found = []
-    for index in range(len(questions)):
-        answers = [questions.answers[index][model] for model in subset]
-        texts = [questions.texts[index][model] for model in subset]
-        found.append(quality[index, subset[winner(answers, texts, weights, order, questions.messages(index))]])
-    return np.array(found)
-
-
-def _independent(dealt: Floats, wrong: int, rng: np.random.Generator) -> Floats:
-    """Returns the quality of the vote if errors are independent and spread evenly over the wrong answers.
-
-    Args:
-        dealt: Whether each candidate is right, one row per prompt.
-        wrong: Number of wrong answers.
-        rng: Draws the wrong answers.
-    """
-    given = np.where(dealt == 1, 0, rng.integers(1, wrong + 1, size=dealt.shape))
-    votes = (given[:, :, None] == given[:, None, :]).sum(axis=2)
-    # A tie goes to the candidate with the better mean, as among the recorded answers.
-    order = np.argsort(-dealt.mean(axis=0), kind="stable")
-    first = order[np.argmax(votes[:, order] == votes.max(axis=1)[:, None], axis=1)]
-    return np.asarray(given[np.arange(len(given)), first] == 0, dtype=float)

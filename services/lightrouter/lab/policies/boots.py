@@ -17,9 +17,7 @@ _ROUND: Final = (5, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200, 300)
 def boot_tokens(train: LabelledData, *, drafts_in_turn: bool = False) -> int:
     """Returns B for prompts like these: a share of the median answer, rounded to the nearest usual length, in tokens.
 
-    Args:
-        train: The training prompts.
-        drafts_in_turn: Whether drafts are finished one by one and ranked again after each; half the boot suffices then.
+    `drafts_in_turn`: drafts are finished one by one and ranked again after each; half the boot suffices then.
     """
     comparable = train.questions.pattern is not None
     share = _SHARE[comparable] / 2 if drafts_in_turn else _SHARE[comparable]

@@ -38,6 +38,7 @@ class Decision:
         boot_output_tokens: Tokens that the boot stage wrote.
         planned_usd: US dollars that the calls were expected to cost, each before it was made; 0 if nobody planned.
         chosen: Indices of the models that went on after a ranking; empty if there is none.
+        held: Whether the boot calls were held; their stages are those of cut calls all the same.
     """
 
     stages: Sequence[Sequence[Call]]
@@ -46,6 +47,7 @@ class Decision:
     boot_output_tokens: int = 0
     planned_usd: float = 0.0
     chosen: Sequence[int] = ()
+    held: bool = False
 
 
 class Policy(Protocol):

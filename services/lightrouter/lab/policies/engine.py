@@ -25,6 +25,7 @@ from lightrouter.pool.schema import REPLAY, CandidateEntry, PublicPool
 from lightrouter.recording.playback import Playback
 from lightrouter.recording.recording import RecordedPrompt, Recording
 from lightrouter.router.assemble import Services, build_router
+from lightrouter.router.call_times import CallTimes
 from lightrouter.router.events import Events
 from lightrouter.router.pool.snapshot import PoolSnapshot
 from lightrouter.router.pool.traffic import TrafficMonitor
@@ -41,7 +42,7 @@ from lightrouter.suite.calls import DirectCalls
 from lightrouter.suite.services import DirectAggregator, DirectModels, DirectSelector
 from lightrouter.v1.candidate_pb2 import Evaluation
 from lightrouter.v1.chat_pb2 import Sampling
-from lightrouter.v1.policy_pb2 import Policy
+from lightrouter.v1.policy_pb2 import Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import Answer, Prompt, QuoteResponse
 
 # A choice: recorded models answer at once, so no deadline of a stage is ever reached.
@@ -77,6 +78,17 @@ def to_prompt(prompt: Prompt | RecordedPrompt, policy: Policy | None) -> Prompt:
     merged = Prompt(policy=policy)
     merged.MergeFrom(prompt)
     return merged
+
+
+class _UsualWaits(CallTimes):
+    """Expects of every held call what a router expects that has observed none.
+
+    Recorded models answer at once, so what is observed of their waits is chance, and no run would plan as another did.
+    """
+
+    def overshoot_tokens(self, candidate: str, strategy: SelectorStrategy.ValueType) -> float:
+        """See `CallTimes.overshoot_tokens`."""
+        return CallTimes().overshoot_tokens(candidate, strategy)
 
 
 class Engine:
@@ -136,20 +148,28 @@ class Engine:
         )
         defaults = defaults or RouterSettings.model_construct().defaults
         self._router = build_router(
-            services, self.traffic, defaults, new_seed=lambda: chance.randrange(_SEEDS), circuits=False
+            services,
+            self.traffic,
+            defaults,
+            new_seed=lambda: chance.randrange(_SEEDS),
+            circuits=False,
+            times=_UsualWaits(),
         )
 
-    async def route(self, prompt: Prompt | RecordedPrompt, policy: Policy | None = None) -> Answer:
+    async def route(
+        self, prompt: Prompt | RecordedPrompt, policy: Policy | None = None, events: Events | None = None
+    ) -> Answer:
         """Returns the answer.
 
         Args:
             prompt: A prompt that is valid by the rules of the protos; a recorded one gets a seed from its id.
             policy: Policy fields that the prompt leaves unset; valid as well.
+            events: Watches the route; None if nobody does.
 
         Raises:
             ServiceError: The request cannot be served, or no candidate delivered.
         """
-        return await self._router.route(to_prompt(prompt, policy), Deadline.after(self._seconds), Events())
+        return await self._router.route(to_prompt(prompt, policy), Deadline.after(self._seconds), events or Events())
 
     async def quote(self, prompt: Prompt | RecordedPrompt, policy: Policy | None = None) -> QuoteResponse:
         """Returns what the answer is expected to cost; for the arguments see `route`."""

@@ -53,10 +53,7 @@ NO_HELPERS: Final = Helpers()
 def opened(path: Path | None, recorded: Sequence[str], *, local: bool) -> Iterator[Helpers]:
     """Yields the models of a pool file, or the small local model, served until the end, or none.
 
-    Args:
-        path: The pool file; None for no models, or the local one.
-        recorded: Names of the recorded candidates, which no helper may have.
-        local: Whether the local model is used if there is no pool file.
+    `path` is the pool file, None for no models or, if `local`, the local one; no helper may have a name in `recorded`.
 
     Raises:
         HelpersError: The models cannot be started or used.
@@ -107,9 +104,7 @@ def verdict_grammar(letters: Sequence[str]) -> str:
 def load(path: Path | None, recorded: Sequence[str]) -> Helpers:
     """Returns the models of a pool file; its first one judges and merges unless it names others.
 
-    Args:
-        path: The pool file; None for no models.
-        recorded: Names of the recorded candidates, which no helper may have.
+    No helper may have a name of the recorded candidates; without a path there are none.
 
     Raises:
         HelpersError: The file cannot be used.

@@ -14,6 +14,7 @@ from lightrouter.recording.prices import PriceList
 from lightrouter.selector.learned import CurrentModel
 from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_BEST,
+    HOLD_ALWAYS,
     SELECTOR_STRATEGY_LEARNED,
 )
 from lightrouter.v1.policy_pb2 import Policy as RoutingPolicy
@@ -22,6 +23,8 @@ PREFIX: Final = "lightrouter"
 """The prefix of the names of all these policies."""
 WORTHS: Final = (0.001, 0.002, 0.004, 0.01, 0.02, 0.06, 0.5)
 """The worths of a curve, in US dollars for a right answer: from a small model alone to a pool of large ones."""
+TRACED: Final = (0.0, 0.0002, 0.0005, *WORTHS)
+"""The worths of a comparison: below the least worth of a curve, one answer is bought, and worth still decides whose."""
 _CURVE: Final = f"{PREFIX}@"
 DEFAULT: Final = "lightrouter"
 QUALITY: Final = "lightrouter-quality"
@@ -34,11 +37,7 @@ NOTES: Final = (
 def routing(name: str, train: LabelledData, boot: int | None, top_k: int | None) -> RoutingPolicy:
     """Returns the routing policy of a setting, `DEFAULT` or `QUALITY`.
 
-    Args:
-        name: The setting.
-        train: The training prompts.
-        boot: B, in tokens; None: as `boot_tokens` returns it.
-        top_k: Most drafts that are finished; None: the value of the setting.
+    Without `boot`, B is as `boot_tokens` returns it; without `top_k`, the most drafts are those of the setting.
     """
     pattern = train.questions.pattern
     shortlist, k, min_gain = (_DEFAULT if name == DEFAULT else _QUALITY)[pattern is not None]
@@ -69,21 +68,17 @@ def policies(
 ) -> list[Policy]:
     """Returns LightRouter's policies.
 
-    Args:
-        prices: Prices of the candidates.
-        train: The training prompts.
-        model: Returns the model that ranks.
-        boot: B, in tokens; None: as `boot_tokens` returns it.
-        top_k: Most drafts that are finished; None: the default of each policy.
+    `model` returns the model that ranks; for `boot` and `top_k` see `routing`.
     """
     routings = {name: routing(name, train, boot, top_k) for name in (DEFAULT, QUALITY)}
     about = dict(_ABOUT)
-    for worth in (0.0, *WORTHS):
+    for worth in TRACED:
         name = f"{_CURVE}{worth:g}"
         routings[name] = RoutingPolicy(
             worth_nanousd=round(worth * _NANOUSD),
             selector=SELECTOR_STRATEGY_LEARNED,
             answer_pattern=train.questions.pattern,
+            hold=HOLD_ALWAYS,
         )
         about[name] = f"{_ABOUT_CURVE} A right answer is worth ${worth:g}."
     own = [
@@ -99,8 +94,9 @@ def is_of_curve(name: str) -> bool:
 
 _NANOUSD: Final = 1e9
 _ABOUT_CURVE: Final = (
-    "One candidate answers, without a boot stage, then one more, up to four, while the quality that it is expected to "
-    "add, times the worth of a right answer, exceeds its expected cost."
+    "One candidate answers, then one more, up to four, while the quality that it is expected to add, times the worth "
+    "of a right answer, exceeds its expected cost. If the selector knows what boots give, two or three may begin on "
+    "held calls, of which the best one goes on."
 )
 _ABOUT: Final = {
     DEFAULT: "The candidates with promising priors boot, a learned selector ranks them, and one more draft is "

@@ -54,14 +54,8 @@ def ranker(
 ) -> Routed:
     """Returns the route in which all candidates boot and the best-ranked one alone goes on.
 
-    Args:
-        kind: The way of ranking, a key of `STRATEGIES`.
-        boot_tokens: Tokens that each candidate writes before the ranking.
-        train: The training prompts.
-        prices: Prices of the candidates.
-        model: Returns the model, for `learned`.
-        helpers: The judge, for `llm`.
-        suffix: Appended to `kind` in the policy's name.
+    `kind` is the way of ranking, a key of `STRATEGIES`, and `suffix` follows it in the policy's name. `model` is for
+    `learned`, `helpers` for `llm`.
     """
     about = f"Every candidate boots; only the best by {_ABOUT[kind]} continues."
     policy = one_goes_on(STRATEGIES[kind], boot_tokens, train.questions.pattern)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from lightrouter.lab.dataset.questions import LabelledData
-from lightrouter.lab.policies.baselines.routing import Neighbours
+from lightrouter.lab.policies.baselines.routing import neighbours
 from lightrouter.lab.policies.engine import MakeSelector
 from lightrouter.recording.recording import pool_names
 from lightrouter.runtime.deadline import Deadline
@@ -48,14 +48,14 @@ class NearestPrompts:
 
     def __init__(self, train: LabelledData) -> None:
         """Learns from training prompts."""
-        self._neighbours = Neighbours(train)
+        self._neighbours = neighbours(train)
         self._names = list(pool_names(train.questions.models).values())
 
     async def judge(self, task: RankingInput, deadline: Deadline) -> Scores:
         """Returns the scores of the visible partials. See `Strategy.judge`."""
         del deadline
         prompt = "\n\n".join(message.content for message in task.request.messages)
-        (expected,) = self._neighbours.expected([prompt])
+        (expected,) = self._neighbours.predict([prompt])
         scores = dict(zip(self._names, map(float, expected), strict=True))
         return Scores({partial.candidate: scores[partial.candidate] for partial in task.visible})
 

@@ -8,12 +8,12 @@ from typing import Any, Final
 from lightrouter.lab.policies import oracle
 from lightrouter.lab.policies.decision import Policy
 from lightrouter.lab.report import frontier, plots
-from lightrouter.lab.report.frontier import kind
+from lightrouter.lab.report.frontier import Duel, kind
 from lightrouter.lab.report.page import Figure, Findings, Table
 from lightrouter.lab.report.table import TOKENS, tabulate
 from lightrouter.lab.results.bootstrap import Estimate
 from lightrouter.lab.results.figures import BEST_SINGLE, FULL_ENSEMBLE, Figures, Results, flat
-from lightrouter.recording.prices import PriceList
+from lightrouter.recording.prices import Price, PriceList
 
 _CAPTION: Final = (
     "Quality against money, with 95 % intervals; the dashed line joins the policies that none beats in both. Red is "
@@ -26,12 +26,20 @@ _COLUMNS: Final = {
     "output tokens": "output_tokens",
     "of full": "output_share",
     "$ / 1,000": "cost_usd",
+    "cached": "cached_usd",
     "planned": "planned_usd",
     "B": "boot_tokens",
     "mean k": "mean_k",
     "seconds": "seconds",
 }
-_WAYS: Final = {"policy": "name", "boots": "way", **TOKENS, "$ / 1,000": "cost_usd", "seconds": "seconds"}
+_WAYS: Final = {
+    "policy": "name",
+    "boots": "way",
+    **TOKENS,
+    "$ / 1,000": "cost_usd",
+    "cached": "cached_usd",
+    "seconds": "seconds",
+}
 _WAYS_NOTE: Final = (
     "The same routes, booked in two ways. Cut: a boot call ends at B tokens, and a second call reads the prompt and "
     "the boot text again and continues it. Held: boot calls stay open until the ranking. The chosen ones continue; the "
@@ -41,9 +49,11 @@ _WAYS_NOTE: Final = (
 _TERMS: Final = (
     "Means per prompt. quality: of the answer, 0 to 1, by the recording's labels, with the 95 % bootstrap interval "
     "over prompts. output tokens: of all calls, including boots, judges and synthesizers. of full: output tokens as a "
-    f"share of those of {FULL_ENSEMBLE}. $ / 1,000: US dollars for 1,000 prompts, for input and output. planned: the "
-    "cost that was expected of the calls, each before it was made. B: tokens that a candidate writes before the "
-    "ranking; 0: no boot. mean k: finished answers. seconds: simulated."
+    f"share of those of {FULL_ENSEMBLE}. $ / 1,000: US dollars for 1,000 prompts, for input and output. cached: the "
+    "same calls if each provider found in its cache the start of a prompt, however short, that it has read for another "
+    "prompt or in the same route. planned: the cost that was expected of the calls, each before it was made. B: tokens "
+    "that a candidate writes before the ranking; 0: no boot, or as the plan says. mean k: finished answers. seconds: "
+    "simulated."
 )
 
 
@@ -52,12 +62,7 @@ def findings(
 ) -> Findings:
     """Returns the findings of a comparison.
 
-    Args:
-        data: What was compared on, the title of the plots.
-        models: The pool.
-        policies: The policies, by name; without the oracle.
-        results: The results of each policy and of the oracle.
-        prices: Prices of the models.
+    `data` is the title of the plots; `policies` are without the oracle, which is among the results.
     """
     figures, duels = results.figures, frontier.duels(results)
     about = {
@@ -72,52 +77,59 @@ def findings(
             Figure("pareto", _pareto(data, figures, money=True), _CAPTION),
             Figure("pareto-tokens", _pareto(data, figures, money=False), "The same, against output tokens."),
         ],
-        tables=[
-            _marked(
-                "All policies", _COLUMNS, [{**row, "quality": figures[row["name"]].quality} for row in rows], _TERMS
-            ),
-            frontier.table(duels, figures),
-            tabulate(
-                "Boot calls cut and held",
-                _WAYS,
-                [
-                    {"name": row["name"], "way": way, **booked}
-                    for row in rows
-                    if "held" in row
-                    for way, booked in (("cut", row), ("held", row["held"]))
-                ],
-                _WAYS_NOTE,
-            ),
-            _marked(
-                "Differences in quality, paired by prompt",
-                {"policy": "name", **{f"to {name}": f"gain {name}" for name in _BASELINES}},
-                [
-                    {"name": name, **{f"gain {baseline}": gain for baseline, gain in each.gain.items()}}
-                    for name, each in figures.items()
-                    if each.gain
-                ],
-                "A difference is established at 95 % if its interval does not contain zero.",
-            ),
-            tabulate("What each policy does", {"policy": "name", "what it does": "about"}, rows),
-            Table(
-                "Prices, US dollars per million tokens",
-                ("model", "input", "cached", "output", "source"),
-                [
-                    (
-                        model,
-                        *(f"{usd:g}" for usd in (price.input, price.cached, price.output)),
-                        ": ".join(filter(None, (price.source, price.note))),
-                    )
-                    for model, price in listed.items()
-                ],
-            ),
-        ],
+        tables=_tables(rows, figures, duels, listed),
         report={
             "policies": rows,
             "models": models,
             "prices": {model: price.model_dump(exclude_none=True) for model, price in listed.items()},
         },
     )
+
+
+def _tables(
+    rows: Sequence[Mapping[str, Any]],
+    figures: Mapping[str, Figures],
+    duels: Sequence[Duel],
+    listed: Mapping[str, Price],
+) -> list[Table]:
+    shown = [{**row, "quality": figures[row["name"]].quality} for row in rows]
+    booked = [{"name": row["name"], "way": way, **each} for row in rows for way, each in ways(row)]
+    gains = [
+        {"name": name, **{f"gain {baseline}": gain for baseline, gain in each.gain.items()}}
+        for name, each in figures.items()
+        if each.gain
+    ]
+    prices = [
+        (
+            model,
+            *(f"{usd:g}" for usd in (price.input, price.cached, price.output)),
+            ": ".join(filter(None, (price.source, price.note))),
+        )
+        for model, price in listed.items()
+    ]
+    return [
+        _marked("All policies", _COLUMNS, shown, _TERMS),
+        frontier.table(duels, figures),
+        tabulate("Boot calls cut and held", _WAYS, booked, _WAYS_NOTE),
+        _marked(
+            "Differences in quality, paired by prompt",
+            {"policy": "name", **{f"to {name}": f"gain {name}" for name in _BASELINES}},
+            gains,
+            "A difference is established at 95 % if its interval does not contain zero.",
+        ),
+        tabulate("What each policy does", {"policy": "name", "what it does": "about"}, rows),
+        Table("Prices, US dollars per million tokens", ("model", "input", "cached", "output", "source"), prices),
+    ]
+
+
+def ways(row: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yields how the boot calls of a policy are booked, with the figures; nothing if it does not boot."""
+    held = row.get("held", {})
+    # A policy that holds its calls itself has no other figures.
+    if any(row[name] != figure for name, figure in held.items()):
+        yield "cut", row
+    if held:
+        yield "held", held
 
 
 def _row(name: str, figures: Figures, about: str, boot_tokens: int) -> dict[str, Any]:
@@ -127,6 +139,7 @@ def _row(name: str, figures: Figures, about: str, boot_tokens: int) -> dict[str,
         **flat("quality", figures.quality),
         "output_tokens": figures.output_tokens.mean,
         "cost_usd": figures.cost_usd.mean,
+        "cached_usd": figures.cached_usd,
         **({"planned_usd": figures.planned_usd} if figures.planned_usd else {}),
         "boot_tokens": boot_tokens,
         "mean_k": figures.mean_k,

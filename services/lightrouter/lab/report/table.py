@@ -22,7 +22,7 @@ _FORMATS: Final[Mapping[str, Callable[[float], str]]] = {
     "input_tokens": "{:,.0f}".format,
     "output_share": "{:.1%}".format,
     "share": "{:.0%}".format,
-    **dict.fromkeys(("cost_usd", "own_cost_usd", "planned_usd"), lambda usd: f"{1000 * usd:.4f}"),
+    **dict.fromkeys(("cost_usd", "cached_usd", "own_cost_usd", "planned_usd"), lambda usd: f"{1000 * usd:.4f}"),
     "mean_k": "{:.2f}".format,
     "regret": "{:.1f}".format,
     "seconds": "{:.1f}".format,

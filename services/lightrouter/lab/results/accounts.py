@@ -1,7 +1,7 @@
 """Accounts that are the same for every policy: tokens, money and time of its calls, and the quality of its answer.
 
-Decisions with a boot stage are booked in two ways: with cut calls, as they were routed, and as if each
-boot call had been held open until the selection.
+Decisions with a boot stage are booked in two ways: with cut calls, and as if each boot call had been held open until
+the selection. Both are also priced as if each provider cached every prefix that it has read before.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class Pace:
     overshoot_tokens: float = 30.0
 
 
+# Arrays and no frame: polars would save some twenty lines here, take 175 MB, and add up in another order, so that
+# reports could not be compared with earlier ones to the last digit.
 @dataclass(frozen=True, slots=True)
 class Outcomes:
     """The outcomes of a policy, one figure per prompt.
@@ -47,6 +49,7 @@ class Outcomes:
         output_tokens: Tokens that all calls wrote.
         input_tokens: Tokens that all calls read.
         cost_usd: US dollars of all calls.
+        cached_usd: US dollars of all calls if every prefix that a model has read before were cached.
         boot_output_tokens: Tokens that the boot stage wrote.
         k: Drafts that were finished.
         seconds: Simulated time from prompt to answer.
@@ -55,6 +58,7 @@ class Outcomes:
         held_output_tokens: Tokens that all calls would write if boot calls were held.
         held_input_tokens: Tokens that all calls would read then.
         held_cost_usd: US dollars of all calls then.
+        held_cached_usd: US dollars of all calls then, if prefixes were cached.
         held_seconds: Simulated time from prompt to answer then.
     """
 
@@ -62,6 +66,7 @@ class Outcomes:
     output_tokens: Floats
     input_tokens: Floats
     cost_usd: Floats
+    cached_usd: Floats
     boot_output_tokens: Floats
     k: Floats
     seconds: Floats
@@ -70,6 +75,7 @@ class Outcomes:
     held_output_tokens: Floats
     held_input_tokens: Floats
     held_cost_usd: Floats
+    held_cached_usd: Floats
     held_seconds: Floats
 
     @classmethod
@@ -92,10 +98,7 @@ class Accounts:
     def outcomes(self, questions: Questions, quality: Floats, decisions: Sequence[Decision]) -> Outcomes:
         """Returns the outcomes of the decisions.
 
-        Args:
-            questions: The prompts.
-            quality: Quality of each model's answer, one row per prompt; only the accounts read it.
-            decisions: The policy's decision for each prompt.
+        Only the accounts read `quality`, that of each model's answer, one row per prompt.
         """
         rows = [self._row(questions, index, quality[index], decision) for index, decision in enumerate(decisions)]
         return Outcomes(*np.array(rows, dtype=float).reshape(len(rows), len(fields(Outcomes))).T)
@@ -108,6 +111,8 @@ class Accounts:
         if decision.boot_output_tokens:
             calls, held_seconds = self._held(questions, index, decision.stages)
             held = self._totals(questions, index, calls)
+        if decision.held:
+            cut, seconds = held, held_seconds
         return (
             np.nan if decision.answer is None else quality[decision.answer],
             *cut,
@@ -120,12 +125,22 @@ class Accounts:
             held_seconds,
         )
 
-    def _totals(self, questions: Questions, index: int, calls: Sequence[Call]) -> tuple[float, float, float]:
-        """Returns the tokens that calls write, the tokens that they read, and their US dollars."""
+    def _totals(self, questions: Questions, index: int, calls: Sequence[Call]) -> tuple[float, ...]:
+        """Returns the tokens that calls write, the tokens that they read, and their US dollars without and with caches.
+
+        A model's first call finds the prefix in its cache that other prompts have too, its next call what it has read.
+        """
+        cached: list[Call] = []
+        read: dict[int | str, int] = {}
+        for call in calls:
+            known = read.get(call.model, int(questions.repeated_tokens[index]) if isinstance(call.model, int) else 0)
+            cached.append(call._replace(cached_tokens=max(call.cached_tokens, min(known, call.input_tokens))))
+            read[call.model] = max(known, call.input_tokens)
         return (
             sum(call.output_tokens for call in calls),
             sum(call.input_tokens for call in calls),
             sum(self._usd(questions, index, call) for call in calls),
+            sum(self._usd(questions, index, call) for call in cached),
         )
 
     def _held(self, questions: Questions, index: int, stages: Sequence[Sequence[Call]]) -> tuple[list[Call], float]:

@@ -65,12 +65,7 @@ class Estimate(NamedTuple):
 
 
 def share(count: int, of: int) -> Estimate:
-    """Returns a share of independent cases with its Wilson interval, which is also valid for 0 % and 100 %.
-
-    Args:
-        count: Cases that count.
-        of: All cases, at least 1.
-    """
+    """Returns a share of independent cases with its Wilson interval, which is also valid for 0 % and 100 %."""
     interval = binomtest(count, of).proportion_ci(method="wilson")
     return Estimate(count / of, float(interval.low), float(interval.high))
 

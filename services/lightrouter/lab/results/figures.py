@@ -16,7 +16,7 @@ from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
 
 BEST_SINGLE = "best-single"
 FULL_ENSEMBLE = "full-ensemble-majority"
-_HELD = ("output_tokens", "input_tokens", "cost_usd", "seconds")
+_HELD = ("output_tokens", "input_tokens", "cost_usd", "cached_usd", "seconds")
 _NOT_MEASURED = Estimate.of(math.nan)
 
 
@@ -30,12 +30,13 @@ class Figures:
         input_tokens: Tokens that all calls read.
         output_share: Its output tokens as a share of the full ensemble's; NaN if that was not run.
         cost_usd: US dollars.
+        cached_usd: US dollars if every prefix that a model has read before were cached.
         boot_output_tokens: Tokens of the boot stage.
         mean_k: Drafts that were finished.
         seconds: Simulated time from prompt to answer.
         planned_usd: US dollars that its calls were expected to cost; 0 if nobody planned.
         gain: Difference in quality to the policies named, paired by prompt.
-        held: Output tokens, input tokens, dollars and seconds as if boot calls were held; empty without a boot stage.
+        held: Tokens, dollars and seconds as if boot calls were held; empty without a boot stage.
     """
 
     quality: Estimate
@@ -43,6 +44,7 @@ class Figures:
     input_tokens: float
     output_share: float
     cost_usd: Estimate
+    cached_usd: float
     boot_output_tokens: float
     mean_k: float
     seconds: float
@@ -118,6 +120,7 @@ class Results:
             input_tokens=float(own.input_tokens.mean()),
             output_share=tokens.mean / most if most else math.nan,
             cost_usd=cost,
+            cached_usd=float(own.cached_usd.mean()),
             boot_output_tokens=float(own.boot_output_tokens.mean()),
             mean_k=float(own.k.mean()),
             seconds=float(own.seconds.mean()),

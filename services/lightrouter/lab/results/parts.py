@@ -35,10 +35,7 @@ class Parts:
     def __init__(self, folder: Path, settings: Mapping[str, object], *, resume: bool) -> None:
         """Opens the folder, empty unless the run is to be resumed.
 
-        Args:
-            folder: The folder of the parts; created if it does not exist.
-            settings: Everything that decides the result; JSON values.
-            resume: Whether finished parts are kept.
+        `settings` is everything that decides the result, as JSON values.
 
         Raises:
             ResumeError: The folder holds parts of a run with other settings, or another program's files.

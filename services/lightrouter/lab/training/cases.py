@@ -55,9 +55,7 @@ class Cases:
     def of(cls, recordings: Sequence[LabelledRecording], pattern: AnswerPattern | None = None) -> Cases:
         """Returns the prompts of recordings that have a scored answer.
 
-        Args:
-            recordings: The recordings.
-            pattern: The pattern of the comparable answer; None: inferred from each recording's right answers.
+        Without `pattern`, it is inferred from each recording's right answers.
 
         Raises:
             TrainingError: There are none.

@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import lightgbm
 import numpy as np
 
 from lightrouter.lab.dataset.questions import Floats
+from lightrouter.lab.training.boosting import Boosting
 from lightrouter.lab.training.cases import Cases
 from lightrouter.lab.training.forest import Forest
-from lightrouter.lab.training.quality import STRANGERS, Held, Situation, trees_of
+from lightrouter.lab.training.quality import STRANGERS, Held, Situation
 from lightrouter.learned.features import Candidate, PartialAnswer
 from lightrouter.learned.gain import Answered, Gains, Known, rows
 from lightrouter.learned.joint import Joint
@@ -24,24 +24,12 @@ from lightrouter.learned.trees import Tree
 _SEQUENCES: Final = 3
 _DEEPEST: Final = 3
 _ROUNDS: Final = 120
-_OPTIONS: Final[Mapping[str, Any]] = {
-    "objective": "l2",
-    "num_leaves": 12,
-    "learning_rate": 0.06,
-    "lambda_l2": 20.0,
-    "feature_fraction": 0.6,
-    "bagging_fraction": 0.7,
-    "bagging_freq": 1,
-    "deterministic": True,
-    "force_row_wise": True,
-    "num_threads": 1,
-    "verbose": -1,
-}
+_BOOSTING: Final = Boosting(
+    {"objective": "l2", "num_leaves": 12, "learning_rate": 0.06, "lambda_l2": 20.0, "feature_fraction": 0.6},
+    rows_per_leaf=500,
+)
 # The weights of the trees for the first answer that are tried.
 _SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
-# A leaf holds at least one row in 500, and never fewer than 20.
-_ROWS_PER_LEAF: Final = 500
-_LEAST_LEAF: Final = 20
 
 
 class Sample(NamedTuple):
@@ -231,7 +219,4 @@ def trees(rows: Sequence[Sequence[float]], values: Sequence[float], weights: Seq
     """Returns the trees that predict the value of each row; none without two rows, which LightGBM needs."""
     if len(rows) < 2:
         return []
-    seen: Floats = np.array(rows, dtype=np.float64)
-    parameters = {**_OPTIONS, "seed": seed, "min_data_in_leaf": max(_LEAST_LEAF, len(rows) // _ROWS_PER_LEAF)}
-    data = lightgbm.Dataset(seen, np.array(values, dtype=np.float64), weight=np.array(weights, dtype=np.float64))
-    return trees_of(lightgbm.train(parameters, data, _ROUNDS))
+    return _BOOSTING.trees(np.array(rows, dtype=np.float64), values, _ROUNDS, seed, np.array(weights, dtype=np.float64))

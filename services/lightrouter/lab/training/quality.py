@@ -6,19 +6,18 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import lightgbm
 import numpy as np
 
 from lightrouter.lab.dataset.questions import Floats
+from lightrouter.lab.training.boosting import Boosting
 from lightrouter.lab.training.cases import Case, Cases
 from lightrouter.learned.features import NAMES, Candidate, PartialAnswer
 from lightrouter.learned.featurizer import Featurizer
 from lightrouter.learned.linear import Linear
 from lightrouter.learned.model import Model
 from lightrouter.learned.options import CUES
-from lightrouter.learned.trees import Tree
 from lightrouter.runtime.tokens import cut
 
 GAIN_SHARE: Final = 0.35
@@ -37,26 +36,20 @@ _ANSWERS = (1, 2, 2, 3, 3, 4, 5, 8)
 # Spreads of the noise on expected quality that decides who answers.
 _SPREADS = (0.03, 0.1, 0.5)
 _STRANGERS_PROMPTS = (20, 50, 200)
-_OPTIONS: Final[Mapping[str, Any]] = {
-    "objective": "cross_entropy",
-    "num_leaves": 31,
-    "learning_rate": 0.03,
-    "lambda_l2": 10.0,
-    "feature_fraction": 0.5,
-    "bagging_fraction": 0.7,
-    "bagging_freq": 1,
-    "deterministic": True,
-    "force_row_wise": True,
-    "num_threads": 1,
-    "verbose": -1,
-}
+_BOOSTING: Final = Boosting(
+    {
+        "objective": "cross_entropy",
+        "num_leaves": 31,
+        "learning_rate": 0.03,
+        "lambda_l2": 10.0,
+        "feature_fraction": 0.5,
+    },
+    rows_per_leaf=250,
+)
 # A linear model is blended with the trees; at this number of prompts both have the same weight. With hundreds of
 # prompts trees overfit, with thousands they find what a linear model cannot.
 _LINEAR_PROMPTS = 1000
 _RIDGE = 300.0
-# A leaf holds at least one row in 250, and never fewer than 20.
-_ROWS_PER_LEAF = 250
-_LEAST_LEAF = 20
 _CUES: Final = [NAMES.index(name) for name in CUES]
 
 
@@ -100,9 +93,7 @@ class Situation:
     def shortlist(self, most: int, drawn: random.Random | None = None) -> list[int]:
         """Returns the indices of the candidates with the highest expected quality, best first.
 
-        Args:
-            most: Their number.
-            drawn: Draws noise on the expected quality: from as much as a policy makes to any order; None: no noise.
+        `drawn` draws noise on the expected quality: from as much as a policy makes to any order.
         """
         expected = self.expected
         if drawn is not None:
@@ -162,10 +153,9 @@ def cross_fitted(cases: Cases, options: TrainingOptions, seed: int, count: int) 
 def fit(cases: Cases, options: TrainingOptions, seed: int, gain_share: float = GAIN_SHARE) -> Model:
     """Returns the model of these prompts."""
     rows, quality = _training_rows(cases, options, seed)
-    parameters = {**_OPTIONS, "seed": seed, "min_data_in_leaf": max(_LEAST_LEAF, len(rows) // _ROWS_PER_LEAF)}
-    booster = lightgbm.train(parameters, lightgbm.Dataset(rows, quality), options.rounds)
+    trees = _BOOSTING.trees(rows, quality, options.rounds, seed)
     linear = _ridge(rows, quality, 1 / (1 + (len(cases.cases) / _LINEAR_PROMPTS) ** 2))
-    return Model(cases.priors(), trees_of(booster), gain_share, linear, cases.pattern)
+    return Model(cases.priors(), trees, gain_share, linear, cases.pattern)
 
 
 def _ridge(rows: Floats, quality: Floats, share: float) -> Linear:
@@ -177,11 +167,6 @@ def _ridge(rows: Floats, quality: Floats, share: float) -> Linear:
     gram = scaled.T @ scaled + _RIDGE * np.eye(rows.shape[1])
     weights = np.linalg.solve(gram, scaled.T @ (quality - quality.mean())) / spread
     return Linear([float(weight) for weight in weights], float(quality.mean() - weights @ mean), share)
-
-
-def trees_of(booster: lightgbm.Booster) -> list[Tree]:
-    """Returns a booster's trees."""
-    return [_flat(each["tree_structure"]) for each in booster.dump_model()["tree_info"]]
 
 
 def situations(cases: Cases, seed: int) -> list[Situation]:
@@ -226,26 +211,3 @@ def _views(situation: Situation, options: TrainingOptions, drawn: random.Random)
         yield {index: None if index in finished else tokens for index in indices}
     for _ in range(_WHOLE_VIEWS):
         yield dict.fromkeys(sorted(situation.shortlist(drawn.choice(_ANSWERS), drawn)))
-
-
-def _flat(root: Mapping[str, Any]) -> Tree:
-    nodes: list[list[float]] = []
-    _append(nodes, root)
-    return Tree(
-        [int(node[0]) for node in nodes],
-        [node[1] for node in nodes],
-        [int(node[2]) for node in nodes],
-        [int(node[3]) for node in nodes],
-    )
-
-
-def _append(nodes: list[list[float]], node: Mapping[str, Any]) -> int:
-    """Adds a node and those below it as feature, value, left and right; returns its index."""
-    index = len(nodes)
-    if "leaf_value" in node:
-        nodes.append([-1, float(node["leaf_value"]), 0, 0])
-        return index
-    nodes.append([int(node["split_feature"]), float(node["threshold"]), 0, 0])
-    nodes[index][2] = _append(nodes, node["left_child"])
-    nodes[index][3] = _append(nodes, node["right_child"])
-    return index

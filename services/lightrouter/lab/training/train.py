@@ -33,13 +33,8 @@ def train(
 ) -> Artifact:
     """Returns the trained artifact; the same for the same arguments.
 
-    Args:
-        recordings: What is learned from.
-        options: The settings.
-        seed: Decides every random choice.
-        pattern: The pattern of the comparable answer; None: inferred from each recording's right answers.
-        gains: The gains of these prompts; None: they are learned here, if the options say so.
-        prices: The prices near which routes are learned from; None: those of the package.
+    Without `pattern`, it is inferred from each recording's right answers. Without `gains`, they are learned here if the
+    options say so, from routes near `prices`, None for those of the package.
 
     Raises:
         TrainingError: There is nothing to learn from.

@@ -24,17 +24,18 @@ class Trained:
         options: TrainingOptions | None = None,
         *,
         gains: bool = False,
+        boots: bool = False,
     ) -> None:
         """Keeps the models among `parts`; trains with `seed`, or uses the artifact at `given`.
 
-        Without `options`, those of a training hold, with or without `gains`.
+        Without `options`, those of a training hold, with or without `gains` and `boots`.
 
         Raises:
             ArtifactError: The artifact cannot be used.
         """
         self._parts = parts
         self._seed = seed
-        self._options = options or TrainingOptions(gains=gains)
+        self._options = options or TrainingOptions(gains=gains, boots=boots)
         self._given = None if given is None else artifact.load(given).model
         self._models: dict[str, Model] = {}
 

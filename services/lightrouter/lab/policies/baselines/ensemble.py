@@ -9,7 +9,7 @@ import numpy as np
 
 from lightrouter.lab.dataset.questions import Floats, LabelledData, Questions
 from lightrouter.lab.policies.baselines.single import Baseline, BestSingle, whole
-from lightrouter.lab.policies.baselines.votes import winner
+from lightrouter.lab.policies.baselines.votes import voted
 from lightrouter.lab.policies.decision import Call, Decision
 
 Weights = Callable[[Floats], Floats]
@@ -43,12 +43,8 @@ class Ensemble(Baseline):
 
     def decide_on(self, questions: Questions, index: int) -> Decision:
         """Lets them answer and vote."""
-        answers = [questions.answers[index][model] for model in self._voters]
-        texts = [questions.texts[index][model] for model in self._voters]
-        messages = questions.messages(index)
-        chosen = self._voters[winner(answers, texts, self._weights, range(len(self._voters)), messages)]
         calls = [whole(questions, index, model) for model in self._voters]
-        return Decision([calls], chosen, len(calls))
+        return Decision([calls], voted(questions, index, self._voters, self._weights), len(calls))
 
 
 def full_majority() -> Ensemble:

@@ -7,6 +7,14 @@ from collections.abc import Sequence
 
 from lightrouter.answers.agreement import compare
 from lightrouter.answers.pieces import at_once
+from lightrouter.lab.dataset.questions import Questions
+
+
+def voted(questions: Questions, index: int, voters: Sequence[int], weights: Sequence[float]) -> int:
+    """Returns the model that wins the vote of these, best first, on the prompt at `index`."""
+    answers = [questions.answers[index][model] for model in voters]
+    texts = [questions.texts[index][model] for model in voters]
+    return voters[winner(answers, texts, weights, range(len(voters)), questions.messages(index))]
 
 
 def winner(

@@ -16,18 +16,16 @@ from typing import Final, Literal
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
-from lightrouter.answers.equality import canonical
-from lightrouter.answers.extract import extract
 from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.budget import Limits
 from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.run import Report, Settings, evaluate
 from lightrouter.lab.dataset.questions import LabelledData
+from lightrouter.lab.dataset.scorer import RecordedScorer
 from lightrouter.lab.policies.engine import Engine, opened
-from lightrouter.pool import file
+from lightrouter.pool import file, replayed
 from lightrouter.pool.choices import State
 from lightrouter.pool.filestore import FileStore
-from lightrouter.pool.schema import REPLAY
 from lightrouter.recording.prices import PriceList
 from lightrouter.recording.prompts import Asked
 from lightrouter.recording.recording import Recording, pool_names
@@ -52,23 +50,6 @@ def scratch() -> Iterator[Path]:
     memory = Path("/dev/shm")  # noqa: S108 - the folder in it is made safely
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         yield Path(folder)
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedScorer:
-    """Scores texts as answers to one recorded prompt. See `answers.scoring.Scorer`."""
-
-    data: LabelledData
-    index: int
-
-    def score(self, text: str) -> float:
-        """Returns the quality of `text`, 0 to 1: as recorded, else by the right answer; 0 without one."""
-        texts = self.data.questions.texts[self.index]
-        if text in texts:
-            return float(self.data.quality[self.index, texts.index(text)])
-        right = self.data.recording.labels[self.index].answer
-        found = extract(text, self.data.questions.pattern)
-        return float(right is not None and found is not None and canonical(found) == canonical(right))
 
 
 def shuffled(recording: Recording, model: str, random: Random) -> Recording:
@@ -121,13 +102,10 @@ class Plan:
 
     def pool_text(self) -> str:
         """Returns the pool file of the recorded models, with their mean qualities as priors."""
-        common = {"provider": REPLAY, "recording": "recording.jsonl"}
         priors = self.data.quality.mean(axis=0)
-        entries = [
-            {**common, "name": name, "model": model, "prior": float(prior), "prices": self.prices.of(model).listed}
-            for (model, name), prior in zip(pool_names(self.data.questions.models).items(), priors, strict=True)
-        ]
-        return dump({"candidates": entries})
+        return dump(
+            {"candidates": replayed.entries("recording.jsonl", self.data.questions.models, priors, self.prices)}
+        )
 
 
 @dataclass(slots=True)
