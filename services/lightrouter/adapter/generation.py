@@ -15,7 +15,7 @@ from lightrouter.adapter.providers.finish_reasons import less_whole
 from lightrouter.adapter.quirks import Quirks
 from lightrouter.adapter.telemetry import CallObserver
 from lightrouter.adapter.text.anew import clearly_continues, is_read, is_unread, is_written_anew
-from lightrouter.adapter.text.coalesce import TextDelta
+from lightrouter.adapter.text.coalesce import NOTHING, TextDelta
 from lightrouter.adapter.text.continuation import encode
 from lightrouter.adapter.text.opening import PrefillUse
 from lightrouter.adapter.text.plan import Plan, next_resume_state
@@ -200,7 +200,7 @@ class GenerationRun:
         A delta without text, such as a comment that keeps the connection alive, shows that the provider is there.
         """
         self._heard = time.monotonic()
-        if self._first is None and not raw.is_empty:
+        if self._first is None and raw != NOTHING:
             self._first = self._heard
         parts = self._cut.parts(raw, self.info)
         delta = self._settled(parts[0])
@@ -236,7 +236,7 @@ class GenerationRun:
         if self.is_doubtful:
             raise faults.doubtful()
         # The text that was held back stands behind the stop text.
-        last = self._kept(TextDelta("", "") if self.is_cut and finish == _STOP else self._cut.before_stop(last))
+        last = self._kept(NOTHING if self.is_cut and finish == _STOP else self._cut.before_stop(last))
         if self._transcript.blank and finish != _LENGTH and not self.plan.request.has_prefill:
             raise faults.empty_output(self._why_nothing(finish), finish)
         if finish == _STOP and (self._transcript.ends_hidden or self.info.ends_hidden):
@@ -354,7 +354,7 @@ class GenerationRun:
         return self._kept(self._cut.before_stop(self._transcript.feed(raw)))
 
     def _kept(self, delta: TextDelta) -> TextDelta:
-        if not delta.is_empty:
+        if delta != NOTHING:
             self._deltas.append(delta)
             self._calls.add(delta.calls)
         return delta

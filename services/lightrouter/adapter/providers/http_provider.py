@@ -21,7 +21,7 @@ from lightrouter.adapter.providers.events import EventReader, UsageWait, has_lin
 from lightrouter.adapter.providers.refusals import Refusal, features, refusal
 from lightrouter.adapter.providers.reply import ReportedError, parse
 from lightrouter.adapter.retry_after import wait_from_headers
-from lightrouter.adapter.text.coalesce import TextDelta, joined
+from lightrouter.adapter.text.coalesce import NOTHING, TextDelta, joined
 from lightrouter.runtime.messages import text_of
 
 # A choice: the words of an error come with its head, or the caller had better not wait for them.
@@ -94,7 +94,7 @@ class HttpProvider:
         async with aclosing(reply.chunks()) as chunks:
             begin = b""
             async for begin in chunks:
-                yield TextDelta("", "")
+                yield NOTHING
                 # Some providers send white space to keep the connection alive.
                 if begin.strip():
                     break
@@ -104,7 +104,7 @@ class HttpProvider:
                     body += chunk
                     if len(body) > self._max_document_bytes:
                         break
-                    yield TextDelta("", "")
+                    yield NOTHING
                 if len(body) > self._max_document_bytes:
                     raise faults.too_large(self._max_document_bytes)
                 text = _text(body)

@@ -12,7 +12,7 @@ from lightrouter.adapter.providers.cumulative import CumulativeText
 from lightrouter.adapter.providers.openai_calls import read_calls
 from lightrouter.adapter.providers.openai_state import DETAILS, THINKING, kept_state
 from lightrouter.adapter.providers.reply import complain, contradict, meaning, not_all, note_model, note_text
-from lightrouter.adapter.text.coalesce import TextDelta, joined
+from lightrouter.adapter.text.coalesce import NOTHING, TextDelta, joined
 from lightrouter.adapter.usage import merged
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.toolcalls import ToolCalls, joined_pieces, pieces_of
@@ -61,10 +61,11 @@ class OpenAIReply:
     def event(self, document: Mapping[str, object]) -> TextDelta:
         """Returns the new text of an event, also of a provider with cumulative events. See `ReplyReader.event`."""
         delta = read_plain(document, self._info) or read(document, "delta", self._info)
-        text, reasoning = self._text.feed(delta.text), self._reasoning.feed(delta.reasoning)
-        if not (text is delta.text and reasoning is delta.reasoning):
-            delta = delta._replace(text=text, reasoning=reasoning)
-        if not delta.is_empty:
+        if delta.text and (text := self._text.feed(delta.text)) is not delta.text:
+            delta = delta._replace(text=text)
+        if delta.reasoning and (reasoning := self._reasoning.feed(delta.reasoning)) is not delta.reasoning:
+            delta = delta._replace(reasoning=reasoning)
+        if delta != NOTHING:
             self._deltas.append(delta)
         return delta
 
@@ -106,7 +107,7 @@ def read_plain(document: Mapping[str, object], info: ReplyInfo) -> TextDelta | N
     if not document.keys() <= _PLAIN or not isinstance(choices, list) or len(choices) != 1:
         return None
     choice = choices[0]
-    if not isinstance(choice, dict) or not choice.keys() <= _PLAIN_CHOICE or _index(choice) > 0:
+    if not isinstance(choice, dict) or not choice.keys() <= _PLAIN_CHOICE or choice.get("index"):
         return None
     message = choice.get("delta")
     if choice.get("finish_reason") is not None or not isinstance(message, dict) or message.keys() != _PLAIN_DELTA:
@@ -114,7 +115,8 @@ def read_plain(document: Mapping[str, object], info: ReplyInfo) -> TextDelta | N
     content = message["content"]
     if not isinstance(content, str):
         return None
-    note_model(document.get("model"), info)
+    if not info.model:
+        note_model(document.get("model"), info)
     delta = TextDelta(content, "")
     note_text(delta, finish_reasons.NOT_GIVEN, info)
     return delta
@@ -133,7 +135,7 @@ def read(document: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelt
     _note(document, info)
     if not choices and part == "delta":
         # An event may have neither text nor the end, for example only the counts.
-        return TextDelta("", "")
+        return NOTHING
     if not isinstance(choices, list) or not choices:
         raise faults.malformed("a reply without choices")
     for each in choices:
@@ -145,7 +147,7 @@ def read(document: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelt
     if part == "delta" and _index(choice) > 0:
         if not info.texts:
             info.others.append(choice)
-        return TextDelta("", "")
+        return NOTHING
     return _choice(choice, part, info)
 
 
@@ -219,7 +221,7 @@ def _text_of(choice: Mapping[str, object], part: str, info: ReplyInfo) -> TextDe
         if isinstance(text, str):
             return TextDelta(text, "")
         if part == "delta" and text is None:
-            return TextDelta("", "")
+            return NOTHING
         raise faults.malformed("a choice without text")
     return _text_of_message(message, info)
 
