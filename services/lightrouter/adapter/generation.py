@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Final
 
 from lightrouter.adapter import faults, usage
@@ -88,7 +87,7 @@ class GenerationRun:
         self._calls = ToolCalls()
         self._attempts = 0
         self._is_cost_known = True
-        self._lost = Usage()
+        self._lost: Usage | None = None
         self._finish = _UNSPECIFIED
         self._begun = self._attempt_begun = time.monotonic()
         self._first: float | None = None
@@ -300,7 +299,7 @@ class GenerationRun:
 
     def _result(self, finish: FinishReason.ValueType, now: Usage) -> GenerationResult:
         used = usage.added(now, self._lost)
-        entry, info = self._entry, self.info
+        entry, info, first = self._entry, self.info, self._first_after()
         result = GenerationResult(
             finish_reason=finish,
             usage=used,
@@ -311,19 +310,17 @@ class GenerationRun:
             state=info.state,
             left_out=sorted(info.left_out),
             least_tokens=self.plan.request.quirks.least_tokens,
+            time_to_first_token=None if first is None else duration(first),
         )
         if finish == _LENGTH:
             resume_state = next_resume_state(
                 self._transcript,
                 self.plan.resume_state,
                 now,
+                self._observer.reference,
                 takes_reasoning_back=info.reasoning_member == "reasoning_content",
             )
-            resume_state = replace(resume_state, span=self._observer.reference)
             result.continuation = encode(entry.name, entry.model, resume_state)
-        first = self._first_after()
-        if first is not None:
-            result.time_to_first_token.CopyFrom(duration(first))
         return result
 
     def _first_after(self) -> float | None:
@@ -362,9 +359,9 @@ class GenerationRun:
     def _spent(self) -> Usage:
         """Returns the tokens of all attempts, this one included; an attempt without output cost nothing."""
         if not (self.info.usage or self.info.texts or self.has_output):
-            return self._lost
+            return self._lost or Usage()
         reported = self._reported() if self.finished else None
-        return usage.added(self._lost, reported or self._so_far(self._cut.tokens))
+        return usage.added(reported or self._so_far(self._cut.tokens), self._lost)
 
     def _so_far(self, tokens: int) -> Usage:
         """Returns the tokens of this attempt before its end, of which `tokens` were counted as they came."""

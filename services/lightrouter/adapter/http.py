@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
 from urllib.request import getproxies, proxy_bypass
@@ -39,7 +39,7 @@ class Reply:
         self,
         status: int,
         headers: MultiMapping[str],
-        body: AsyncIterable[bytes],
+        body: AsyncIterator[bytes],
         close: Callable[[], None],
         limit: int,
     ) -> None:
@@ -50,6 +50,9 @@ class Reply:
         self._body = body
         self._close = close
         self._limit = limit
+        self._size = 0
+        self._inflater: Inflater | None = None
+        self._unpacked: Iterator[bytes] = iter(())
 
     def header(self, name: str) -> str:
         """Returns a header's value; empty if there is none, joined by commas if there are several."""
@@ -59,27 +62,33 @@ class Reply:
         """Returns all headers, by their names in lower case, each as `header` does."""
         return {name.lower(): self.header(name) for name in self._headers}
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yields the body as it comes.
+    async def chunk(self) -> bytes | None:
+        """Returns the next part of the body as it comes; None at its end.
 
         Raises:
-            UpstreamError: The connection broke before the end, or the body is larger than allowed.
+            UpstreamError: The connection broke before the end, the body is larger than allowed, or it is compressed in
+                an unknown way.
         """
-        inflater = Inflater(self.header("content-encoding"))
+        inflater = self._inflater = self._inflater or self._opened()
+        try:
+            while (chunk := next(self._unpacked, None)) is None:
+                packed = await anext(self._body, None)
+                if packed is None:
+                    inflater.close()
+                    return None
+                self._unpacked = inflater.feed(packed)
+        except _FAILURES:
+            raise faults.unavailable("closed the connection before its reply had ended") from None
+        self._size += len(chunk)
+        if self._size > self._limit:
+            raise faults.too_large(self._limit)
+        return chunk
+
+    def _opened(self) -> Inflater:
         length = self.header("content-length")
         if length.isdecimal() and (len(length) > 18 or int(length) > self._limit):
             raise faults.too_large(self._limit)
-        size = 0
-        try:
-            async for packed in self._body:
-                for chunk in inflater.feed(packed) if inflater.packed else (packed,):
-                    size += len(chunk)
-                    if size > self._limit:
-                        raise faults.too_large(self._limit)
-                    yield chunk
-            inflater.close()
-        except _FAILURES:
-            raise faults.unavailable("closed the connection before its reply had ended") from None
+        return Inflater(self.header("content-encoding"))
 
     async def __aenter__(self) -> Self:
         return self

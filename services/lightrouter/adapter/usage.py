@@ -84,15 +84,16 @@ def merged(before: Mapping[str, object] | None, counts: Mapping[str, object]) ->
 
 def tokens(value: object) -> int | None:
     """Returns a number of tokens, also from a whole float or digits in a text; None if it is none."""
-    is_digits = isinstance(value, str) and value.isdecimal() and len(value) <= len(str(_MOST_COUNT))
-    if isinstance(value, str | float) and (is_digits or (isinstance(value, float) and value.is_integer())):
+    if isinstance(value, str):
+        value = int(value) if value.isdecimal() and len(value) <= len(str(_MOST_COUNT)) else None
+    elif isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_COUNT else None
 
 
 def written_tokens(counts: Mapping[str, object] | None) -> int | None:
     """Returns the provider's count of output tokens; None if it gave none."""
-    return _Counts(counts or {}).most(_OUTPUT)
+    return _Counts(counts).most(_OUTPUT) if counts else None
 
 
 def reported(counts: Mapping[str, object] | None, written: Written) -> Usage | None:
@@ -156,8 +157,10 @@ def unfinished(reported: Usage | None, estimate: Usage, tokens: int = 0) -> Usag
     return result
 
 
-def added(one: Usage, other: Usage) -> Usage:
-    """Returns the sum of two usages."""
+def added(one: Usage, other: Usage | None) -> Usage:
+    """Returns the sum of two usages; the first if there is no other."""
+    if other is None:
+        return one
     return Usage(
         input_tokens=one.input_tokens + other.input_tokens,
         cached_input_tokens=one.cached_input_tokens + other.cached_input_tokens,
@@ -183,10 +186,17 @@ class _Counts:
 
     def most(self, names: Sequence[str], counts: Mapping[str, object] | None = None) -> int | None:
         """Returns the largest of the counts by these names; None without one."""
-        given = [value for name in names if (value := (counts or self._counts).get(name)) is not None]
-        known = [count for value in given if (count := tokens(value)) is not None]
-        self.agreed &= len(known) == len(given)
-        return max(known, default=None)
+        most, counts = None, counts or self._counts
+        for name in names:
+            value = counts.get(name)
+            if value is None:
+                continue
+            count = tokens(value)
+            if count is None:
+                self.agreed = False
+            elif most is None or count > most:
+                most = count
+        return most
 
     def detail(self, groups: Sequence[str], names: Sequence[str]) -> int:
         """Returns the largest of the counts by these names within the members `groups`; 0 without one."""

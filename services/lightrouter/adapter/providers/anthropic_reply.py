@@ -19,6 +19,7 @@ from lightrouter.adapter.providers.reply import (
     not_all,
     note_model,
     note_text,
+    parse,
 )
 from lightrouter.adapter.text.coalesce import NOTHING, TextDelta, joined
 from lightrouter.adapter.usage import merged, written_tokens
@@ -77,8 +78,9 @@ class AnthropicReply:
         self._end(document.get("stop_reason"), delta)
         return delta
 
-    def event(self, document: Mapping[str, object]) -> TextDelta:
+    def event(self, data: str) -> TextDelta:
         """Returns the text of an event. See `ReplyReader.event`."""
+        document = parse(data)
         kind = document.get("type")
         if kind == "error" or "error" in document:
             complain(document)

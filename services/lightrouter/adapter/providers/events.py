@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from typing import Final
 
 from lightrouter.adapter import faults
@@ -12,7 +12,7 @@ from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.api import ReplyReader
 from lightrouter.adapter.providers.documents import is_json
 from lightrouter.adapter.providers.error_body import read_error
-from lightrouter.adapter.providers.reply import ReportedError, parse
+from lightrouter.adapter.providers.reply import ReportedError
 from lightrouter.adapter.providers.sse import ERROR, Event, EventParser
 from lightrouter.adapter.text.coalesce import NOTHING, TextDelta, joined
 
@@ -31,6 +31,10 @@ _END_SECONDS: Final = 0.5
 _REUSE_SECONDS: Final = 0.05
 # A choice: the bytes that are parsed before other tasks run.
 _BYTES_AT_ONCE: Final = 16 * 1024
+
+
+More = Callable[[], Awaitable[bytes | None]]
+"""Returns the next part of a body; None at its end."""
 
 
 class UsageWait:
@@ -76,8 +80,8 @@ class EventReader:
         self._until: float | None = None
         self._counted_last = False
 
-    async def read(self, begin: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[TextDelta, None]:
-        """Yields the text of `begin` and `chunks`, joined if several events came together, up to each mark.
+    async def read(self, begin: bytes, more: More) -> AsyncGenerator[TextDelta, None]:
+        """Yields the text of `begin` and of `more`, joined if several events came together, up to each mark.
 
         Raises:
             ReportedError: An event is an error.
@@ -91,7 +95,7 @@ class EventReader:
                 for delta in self._joined(self._parser.feed(chunk[start : start + _BYTES_AT_ONCE])):
                     yield delta
             until = self._wait_until()
-            chunk = await (anext(chunks, None) if until is None else self._next(chunks, until))
+            chunk = await (more() if until is None else self._by(until, more))
         yield self._rest()
         self._close()
 
@@ -113,11 +117,11 @@ class EventReader:
                 raise
             yield joined(taken)
 
-    async def _next(self, chunks: AsyncGenerator[bytes, None], until: float) -> bytes | None:
+    async def _by(self, until: float, more: More) -> bytes | None:
         """Returns the next chunk; None at the end, or if none comes by `until`, in the loop's time."""
         try:
             async with asyncio.timeout_at(until):
-                return await anext(chunks, None)
+                return await more()
         except TimeoutError:
             if not self._info.usage:
                 self._usage_wait.missed()
@@ -175,7 +179,7 @@ class EventReader:
             if mark == _DONE or mark in _NOTHING or mark in _NO_TEXT:
                 return NOTHING
         try:
-            return self._reader.event(parse(data))
+            return self._reader.event(data)
         except faults.UpstreamError:
             # After the end mark, nothing needs to be understood.
             if not self._done:

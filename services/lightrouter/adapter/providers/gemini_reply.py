@@ -10,7 +10,7 @@ from lightrouter.adapter import faults
 from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.asked import Block, state
-from lightrouter.adapter.providers.reply import begin_call, complain, meaning, not_all, note_model, note_text
+from lightrouter.adapter.providers.reply import begin_call, complain, meaning, not_all, note_model, note_text, parse
 from lightrouter.adapter.text.coalesce import NOTHING, TextDelta, joined
 from lightrouter.adapter.usage import merged, tokens
 from lightrouter.pool.schema import CandidateEntry
@@ -48,10 +48,13 @@ class GeminiReply:
         if not any(name in document for name in ("candidates", "promptFeedback", "error")):
             complain(document)
             raise faults.malformed("a reply without candidates")
-        return self.event(document)
+        return self._read(document)
 
-    def event(self, document: Mapping[str, object]) -> TextDelta:
+    def event(self, data: str) -> TextDelta:
         """Returns the text of an event. See `ReplyReader.event`."""
+        return self._read(parse(data))
+
+    def _read(self, document: Mapping[str, object]) -> TextDelta:
         candidates, info = document.get("candidates"), self._info
         if "error" in document or not candidates:
             complain(document)

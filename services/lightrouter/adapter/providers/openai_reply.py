@@ -11,7 +11,8 @@ from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.cumulative import CumulativeText
 from lightrouter.adapter.providers.openai_calls import read_calls
 from lightrouter.adapter.providers.openai_state import DETAILS, THINKING, kept_state
-from lightrouter.adapter.providers.reply import complain, contradict, meaning, not_all, note_model, note_text
+from lightrouter.adapter.providers.repeated import RepeatedEvents
+from lightrouter.adapter.providers.reply import complain, contradict, meaning, not_all, note_model, note_text, parse
 from lightrouter.adapter.text.coalesce import NOTHING, TextDelta, joined
 from lightrouter.adapter.usage import merged
 from lightrouter.pool.schema import CandidateEntry
@@ -52,21 +53,35 @@ class OpenAIReply:
         self._deltas: list[TextDelta] = []
         self._text = CumulativeText()
         self._reasoning = CumulativeText()
+        self._repeated = RepeatedEvents("content")
 
     def document(self, document: Mapping[str, object]) -> TextDelta:
         """Returns the text of a document. See `ReplyReader.document`."""
         delta = read(document, "message", self._info)
         return self._last(delta._replace(calls=joined_pieces((*delta.calls, *self._last_calls()))))
 
-    def event(self, document: Mapping[str, object]) -> TextDelta:
+    def event(self, data: str) -> TextDelta:
         """Returns the new text of an event, also of a provider with cumulative events. See `ReplyReader.event`."""
-        delta = read_plain(document, self._info) or read(document, "delta", self._info)
+        text = self._repeated.text(data)
+        if text is None:
+            delta = self._read(data)
+        else:
+            delta = TextDelta(text, "")
+            note_text(delta, finish_reasons.NOT_GIVEN, self._info)
         if delta.text and (text := self._text.feed(delta.text)) is not delta.text:
             delta = delta._replace(text=text)
         if delta.reasoning and (reasoning := self._reasoning.feed(delta.reasoning)) is not delta.reasoning:
             delta = delta._replace(reasoning=reasoning)
         if delta != NOTHING:
             self._deltas.append(delta)
+        return delta
+
+    def _read(self, data: str) -> TextDelta:
+        document = parse(data)
+        delta = read_plain(document, self._info)
+        if delta is None:
+            return read(document, "delta", self._info)
+        self._repeated.learn(data, delta.text)
         return delta
 
     def end(self) -> TextDelta:
