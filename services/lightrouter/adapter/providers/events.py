@@ -147,7 +147,10 @@ class EventReader:
     def _take(self, event: Event) -> TextDelta:
         info, done, before = self._info, self._done, self._info.usage
         finished = info.finish_reason != finish_reasons.NOT_GIVEN
-        delta = self._text(event)
+        self._has_events = True
+        kind, data = event
+        unusual = kind or len(data) < _LONGEST_MARK or "\n" in data
+        delta = self._unusual(kind, data) if unusual else self._read(data)
         self._done |= self._reader.done
         counted = info.usage is not before
         if counted and finished:
@@ -158,26 +161,24 @@ class EventReader:
             self._counted_last = counted and finished
         return delta
 
-    def _text(self, event: Event) -> TextDelta:
-        self._has_events = True
-        kind, data = event
-        if kind:
-            kind = kind.lower()
-            if ERROR in kind or "exception" in kind:
-                raise ReportedError(read_error(data))
-            if kind in _NO_TEXT:
-                return NOTHING
+    def _unusual(self, kind: str, data: str) -> TextDelta:
+        """Returns the text of an event with a kind, without much data, or with several lines of it."""
+        kind = kind.lower()
+        if ERROR in kind or "exception" in kind:
+            raise ReportedError(read_error(data))
+        if kind in _NO_TEXT:
+            return NOTHING
         if "\n" in data and not is_json(data):
             # Some providers leave out the blank lines between events.
-            return joined([self._data(line) for line in data.split("\n") if line])
-        return self._data(data)
-
-    def _data(self, data: str) -> TextDelta:
+            return joined([self._unusual("", line) for line in data.split("\n") if line])
         if len(data) < _LONGEST_MARK:
             mark = data.strip(' "').lower()
             self._done |= mark == _DONE
             if mark == _DONE or mark in _NOTHING or mark in _NO_TEXT:
                 return NOTHING
+        return self._read(data)
+
+    def _read(self, data: str) -> TextDelta:
         try:
             return self._reader.event(data)
         except faults.UpstreamError:

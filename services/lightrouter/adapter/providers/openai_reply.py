@@ -34,10 +34,10 @@ _TAKEN_BACK: Final = ("reasoning_content", "reasoning")
 _NOT_TAKEN_BACK: Final = ("thinking", "reasoning_text")
 # Parts of content that are neither text nor missing from it: Mistral's sources of a text.
 _BESIDE_TEXT: Final = frozenset({"reference", "thinking", "reasoning", "redacted_thinking"})
-# The members of an event that has text alone.
+# The members of an event that has text alone, or the end alone.
 _PLAIN: Final = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier", "choices"})
 _PLAIN_CHOICE: Final = frozenset({"index", "delta", "finish_reason", "logprobs"})
-_PLAIN_DELTA: Final = frozenset({"content"})
+_PLAIN_DELTA: Final = frozenset({"content", "role"})
 
 
 class OpenAIReply:
@@ -81,7 +81,8 @@ class OpenAIReply:
         delta = read_plain(document, self._info)
         if delta is None:
             return read(document, "delta", self._info)
-        self._repeated.learn(data, delta.text)
+        if self._info.finish_reason == finish_reasons.NOT_GIVEN:
+            self._repeated.learn(data, delta.text)
         return delta
 
     def end(self) -> TextDelta:
@@ -94,11 +95,13 @@ class OpenAIReply:
 
     def _last(self, delta: TextDelta) -> TextDelta:
         """Fills in the state of the reply, which ends with `delta`; returns `delta`."""
-        calls = ToolCalls()
         self._deltas.append(delta)
-        calls.add(piece for each in self._deltas for piece in each.calls)
-        whole = joined(self._deltas)._replace(calls=tuple(pieces_of(calls.calls())))
-        self._info.state = kept_state(self._entry, whole, self._info)
+        pieces = [piece for each in self._deltas for piece in each.calls]
+        if pieces or self._info.reasoning_details:
+            calls = ToolCalls()
+            calls.add(pieces)
+            whole = joined(self._deltas)._replace(calls=tuple(pieces_of(calls.calls())))
+            self._info.state = kept_state(self._entry, whole, self._info)
         return delta
 
     def _last_calls(self) -> tuple[ToolCallDelta, ...]:
@@ -114,7 +117,7 @@ class OpenAIReply:
 
 
 def read_plain(document: Mapping[str, object], info: ReplyInfo) -> TextDelta | None:
-    """Returns the text of an event that has nothing else, as nearly all events of a stream; None for any other.
+    """Returns the text of an event that has nothing but text or the end, as nearly all have; None for any other.
 
     It is what `read` returns, at a third of the time.
     """
@@ -125,15 +128,15 @@ def read_plain(document: Mapping[str, object], info: ReplyInfo) -> TextDelta | N
     if not isinstance(choice, dict) or not choice.keys() <= _PLAIN_CHOICE or choice.get("index"):
         return None
     message = choice.get("delta")
-    if choice.get("finish_reason") is not None or not isinstance(message, dict) or message.keys() != _PLAIN_DELTA:
+    if not isinstance(message, dict) or not message.keys() <= _PLAIN_DELTA:
         return None
-    content = message["content"]
-    if not isinstance(content, str):
+    content, meant = message.get("content", ""), finish_reasons.meaning(choice.get("finish_reason"))
+    if not isinstance(content, str) or meant is None:
         return None
     if not info.model:
         note_model(document.get("model"), info)
     delta = TextDelta(content, "")
-    note_text(delta, finish_reasons.NOT_GIVEN, info)
+    note_text(delta, meant, info)
     return delta
 
 
