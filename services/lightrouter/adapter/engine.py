@@ -170,7 +170,6 @@ class Engine:
             result = await task
             if run.restarted and not announced:
                 yield StreamGenerateResponse(chunk=GenerationChunk(restarted=True))
-            yield StreamGenerateResponse(result=result, piece=piece)
         except BaseException as error:
             run.fail(error)
             raise
@@ -178,6 +177,7 @@ class Engine:
             if not task.done():
                 task.cancel()
                 await asyncio.wait((task,))
+        yield StreamGenerateResponse(result=result, piece=piece)
 
     async def finish(self) -> None:
         """Waits until running calls have ended, then closes the provider. No new call may begin."""
