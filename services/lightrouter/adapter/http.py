@@ -42,10 +42,13 @@ class Reply:
         body: AsyncIterator[bytes],
         close: Callable[[], None],
         limit: int,
+        ended: Callable[[], bool] = lambda: False,
     ) -> None:
         """Accepts a `body` of at most `limit` bytes; calls `close` when the reply is left."""
         self.status = status
         """The HTTP status."""
+        self.ended = ended
+        """Tells whether the whole body has come, so that `chunk` waits for nothing."""
         self._headers = headers
         self._body = body
         self._close = close
@@ -160,8 +163,9 @@ class Endpoint:
         except _FAILURES as error:
             raise self._fault(error) from None
         self._answered = True
-        chunks = response.content.iter_chunked(_CHUNK_BYTES)
-        return Reply(response.status, response.headers, chunks, response.close, self._limit)
+        body = response.content
+        chunks = body.iter_chunked(_CHUNK_BYTES)
+        return Reply(response.status, response.headers, chunks, response.close, self._limit, body.is_eof)
 
     def _head(self, key: str, *, close: bool) -> dict[str, str]:
         if key != self._key:

@@ -80,8 +80,12 @@ class EventReader:
         self._until: float | None = None
         self._counted_last = False
 
-    async def read(self, begin: bytes, more: More) -> AsyncGenerator[TextDelta, None]:
+    async def read(
+        self, begin: bytes, more: More, ended: Callable[[], bool] = lambda: False
+    ) -> AsyncGenerator[TextDelta, None]:
         """Yields the text of `begin` and of `more`, joined if several events came together, up to each mark.
+
+        `ended` tells whether the whole body has come, so that `more` needs no time limit.
 
         Raises:
             ReportedError: An event is an error.
@@ -95,7 +99,7 @@ class EventReader:
                 for delta in self._joined(self._parser.feed(chunk[start : start + _BYTES_AT_ONCE])):
                     yield delta
             until = self._wait_until()
-            chunk = await (more() if until is None else self._by(until, more))
+            chunk = await (more() if until is None or ended() else self._by(until, more))
         yield self._rest()
         self._close()
 

@@ -114,7 +114,7 @@ class HttpProvider:
             begin = bytes(body)
         kind = reply.header("content-type").partition(";")[0].strip().lower()
         events = EventReader(reader, info, self._usage_wait, kind, max_event_bytes=self._max_document_bytes)
-        async with aclosing(events.read(begin, reply.chunk)) as deltas:
+        async with aclosing(events.read(begin, reply.chunk, reply.ended)) as deltas:
             async for delta in deltas:
                 yield delta
 

@@ -34,8 +34,10 @@ _TAKEN_BACK: Final = ("reasoning_content", "reasoning")
 _NOT_TAKEN_BACK: Final = ("thinking", "reasoning_text")
 # Parts of content that are neither text nor missing from it: Mistral's sources of a text.
 _BESIDE_TEXT: Final = frozenset({"reference", "thinking", "reasoning", "redacted_thinking"})
-# The members of an event that has text alone, or the end alone.
-_PLAIN: Final = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier", "choices"})
+# The members of an event that has text alone, the end alone, or the counts alone.
+_PLAIN: Final = frozenset(
+    {"id", "object", "created", "model", "system_fingerprint", "service_tier", "choices", "usage"}
+)
 _PLAIN_CHOICE: Final = frozenset({"index", "delta", "finish_reason", "logprobs"})
 _PLAIN_DELTA: Final = frozenset({"content", "role"})
 
@@ -81,7 +83,7 @@ class OpenAIReply:
         delta = read_plain(document, self._info)
         if delta is None:
             return read(document, "delta", self._info)
-        if self._info.finish_reason == finish_reasons.NOT_GIVEN:
+        if self._info.finish_reason == finish_reasons.NOT_GIVEN and not document.get("usage"):
             self._repeated.learn(data, delta.text)
         return delta
 
@@ -117,27 +119,33 @@ class OpenAIReply:
 
 
 def read_plain(document: Mapping[str, object], info: ReplyInfo) -> TextDelta | None:
-    """Returns the text of an event that has nothing but text or the end, as nearly all have; None for any other.
+    """Returns the text of an event that has only text, the end or the counts, as nearly all have; None for any other.
 
     It is what `read` returns, at a third of the time.
     """
-    choices = document.get("choices")
-    if not document.keys() <= _PLAIN or not isinstance(choices, list) or len(choices) != 1:
+    choices, counts = document.get("choices"), document.get("usage")
+    if not document.keys() <= _PLAIN or not isinstance(choices, list) or len(choices) > 1:
         return None
-    choice = choices[0]
+    said = _plain_choice(choices[0]) if choices else (NOTHING, finish_reasons.NOT_GIVEN)
+    if said is None or (not choices and document.get("object") == "error"):
+        return None
+    if not info.model:
+        note_model(document.get("model"), info)
+    if isinstance(counts, dict):
+        info.usage = merged(info.usage, counts)
+    if choices:
+        note_text(*said, info)
+    return said[0]
+
+
+def _plain_choice(choice: object) -> tuple[TextDelta, FinishReason.ValueType] | None:
     if not isinstance(choice, dict) or not choice.keys() <= _PLAIN_CHOICE or choice.get("index"):
         return None
     message = choice.get("delta")
     if not isinstance(message, dict) or not message.keys() <= _PLAIN_DELTA:
         return None
     content, meant = message.get("content", ""), finish_reasons.meaning(choice.get("finish_reason"))
-    if not isinstance(content, str) or meant is None:
-        return None
-    if not info.model:
-        note_model(document.get("model"), info)
-    delta = TextDelta(content, "")
-    note_text(delta, meant, info)
-    return delta
+    return (TextDelta(content, ""), meant) if isinstance(content, str) and meant is not None else None
 
 
 def read(document: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelta:

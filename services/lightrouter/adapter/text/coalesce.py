@@ -22,7 +22,9 @@ class TextDelta(NamedTuple):
     @property
     def whole(self) -> str:
         """All that it has as one text, to count its tokens."""
-        return self.text + self.reasoning + (calls_text(self.calls) if self.calls else "")
+        if not (self.reasoning or self.calls):
+            return self.text
+        return self.text + self.reasoning + calls_text(self.calls)
 
 
 NOTHING: Final = TextDelta("", "")

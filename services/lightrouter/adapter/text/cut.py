@@ -131,11 +131,9 @@ class Cut:
         counted = usage.written_tokens(info.usage) if info.usage and not self.tokens else None
         if counted is not None and counted != info.counted_ahead:
             return counted
-        return events if self._bytes <= _LONGEST_TOKEN * self._events else _estimated(text)
-
-
-def _estimated(text: str) -> int:
-    return estimate_tokens(text if text.isascii() else text.encode("utf-8", "replace").decode())
+        if self._bytes <= _LONGEST_TOKEN * self._events:
+            return events
+        return estimate_tokens(text if text.isascii() else text.encode("utf-8", "replace").decode())
 
 
 def _between(delta: TextDelta, begin: _Place | None, end: _Place | None) -> TextDelta:
