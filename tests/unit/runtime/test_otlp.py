@@ -65,11 +65,12 @@ def spans(draw: st.DrawFn) -> ReadableSpan:
 
 
 def in_order(request: ExportTraceServiceRequest) -> ExportTraceServiceRequest:
-    """Returns the message with each span's attributes by name: their order says nothing."""
+    """Returns the message with the attributes of spans and events by name: their order says nothing."""
     for span in of(request):
-        ordered = sorted(span.attributes, key=lambda each: each.key)
-        del span.attributes[:]
-        span.attributes.extend(ordered)
+        for holder in (span, *span.events):
+            ordered = sorted(holder.attributes, key=lambda each: each.key)
+            del holder.attributes[:]
+            holder.attributes.extend(ordered)
     return request
 
 
