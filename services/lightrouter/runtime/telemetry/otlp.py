@@ -1,7 +1,8 @@
 """Encodes spans as OTLP messages at a fraction of the cost of the SDK's encoder.
 
-Most attributes of a span repeat those of the span before it: caller, method, status. So an attribute with a short text or a small number
-is encoded once and then copied. The message is built in place, since all spans have one resource and one scope.
+Most attributes of a span repeat those of the span before it: caller, method, status. So an attribute with a short text
+or a small number is encoded once and then copied. The message is built in place, since all spans have one resource and
+one scope.
 """
 
 from __future__ import annotations
