@@ -163,9 +163,9 @@ class Endpoint:
         except _FAILURES as error:
             raise self._fault(error) from None
         self._answered = True
-        body = response.content
-        chunks = body.iter_chunked(_CHUNK_BYTES)
-        return Reply(response.status, response.headers, chunks, response.close, self._limit, body.is_eof)
+        content = response.content
+        chunks = content.iter_chunked(_CHUNK_BYTES)
+        return Reply(response.status, response.headers, chunks, response.close, self._limit, content.is_eof)
 
     def _head(self, key: str, *, close: bool) -> dict[str, str]:
         if key != self._key:

@@ -66,11 +66,12 @@ def spans(draw: st.DrawFn) -> ReadableSpan:
 
 def in_order(request: ExportTraceServiceRequest) -> ExportTraceServiceRequest:
     """Returns the message with the attributes of spans and events by name: their order says nothing."""
-    for span in of(request):
-        for holder in (span, *span.events):
-            ordered = sorted(holder.attributes, key=lambda each: each.key)
-            del holder.attributes[:]
-            holder.attributes.extend(ordered)
+    spans = of(request)
+    of_events = [event.attributes for span in spans for event in span.events]
+    for attributes in [*(span.attributes for span in spans), *of_events]:
+        ordered = sorted(attributes, key=lambda each: each.key)
+        del attributes[:]
+        attributes.extend(ordered)
     return request
 
 

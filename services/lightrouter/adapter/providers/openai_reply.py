@@ -64,11 +64,11 @@ class OpenAIReply:
 
     def event(self, data: str) -> TextDelta:
         """Returns the new text of an event, also of a provider with cumulative events. See `ReplyReader.event`."""
-        text = self._repeated.text(data)
-        if text is None:
+        repeated = self._repeated.text(data)
+        if repeated is None:
             delta = self._read(data)
         else:
-            delta = TextDelta(text, "")
+            delta = TextDelta(repeated, "")
             note_text(delta, finish_reasons.NOT_GIVEN, self._info)
         if delta.text and (text := self._text.feed(delta.text)) is not delta.text:
             delta = delta._replace(text=text)

@@ -78,10 +78,10 @@ def _add(message: Span, span: ReadableSpan, context: SpanContext) -> None:
 
 
 def _say(message: Span | Span.Event, attributes: Mapping[str, AttributeValue]) -> None:
-    kept, kind = [], type(message)
+    kept, of_span = [], isinstance(message, Span)
     for key, value in attributes.items():
         if _is_short(value):
-            kept.append(_field(kind, key, value))
+            kept.append(_field(key, value, of_span))
         else:
             _set(message.attributes.add(key=key).value, value)
     message.MergeFromString(b"".join(kept))
@@ -98,8 +98,9 @@ def _is_short(value: AttributeValue) -> TypeGuard[str | int | tuple[str, ...]]:
 
 # Typed, because 1 equals true.
 @lru_cache(_MOST_KEPT, typed=True)
-def _field(kind: type[Span] | type[Span.Event], key: str, value: str | int | tuple[str, ...]) -> bytes:
-    """Returns an attribute in its encoded form; merging that into the message costs less than building it there."""
+def _field(key: str, value: str | int | tuple[str, ...], of_span: bool) -> bytes:
+    """Returns an attribute of a span or an event, encoded; merging that costs less than building it in the message."""
+    kind = Span if of_span else Span.Event
     return kind(attributes=_attributes({key: value})).SerializeToString()
 
 
