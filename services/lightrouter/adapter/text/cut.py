@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from lightrouter.adapter import usage
 from lightrouter.adapter.exchange import Piece, ReplyInfo
-from lightrouter.adapter.text.coalesce import NOTHING, TextDelta, utf8_bytes
+from lightrouter.adapter.text.coalesce import NOTHING, TextDelta, joined, utf8_bytes
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.chat_pb2 import FinishReason
 
@@ -29,7 +29,6 @@ class Cut:
 
     Attributes:
         reached: The finish reason once the text is cut; unspecified before.
-        tokens: The tokens so far, hidden reasoning included; 0 if there is neither a limit nor a checkpoint.
     """
 
     def __init__(self, most: int | None, stops: Sequence[str], checkpoint: int = 0) -> None:
@@ -50,7 +49,18 @@ class Cut:
         self._middle: _Place | None = None
         self._end: _Place | None = None
         self.reached = _UNSPECIFIED
-        self.tokens = 0
+        self._tokens = 0
+        # What came after the last mark, which is counted only if somebody asks for the tokens.
+        self._uncounted: list[TextDelta] = []
+        self._info = ReplyInfo()
+
+    @property
+    def tokens(self) -> int:
+        """The tokens so far, hidden reasoning included; 0 if there is neither a limit nor a checkpoint."""
+        if self._uncounted:
+            self._tokens += self._count(joined(self._uncounted), self._info)
+            self._uncounted.clear()
+        return self._tokens
 
     @property
     def ahead(self) -> bool:
@@ -64,7 +74,7 @@ class Cut:
         which the provider gives its finish reason, unless the delta goes beyond it.
         """
         tokens = self._count(delta, info)
-        self.tokens += tokens
+        self._tokens += tokens
         most, checkpoint, passes = self._most, self._checkpoint, False
         if most is not None and self.reached == _UNSPECIFIED and self._passes(most, info):
             self.reached = _LENGTH
@@ -87,6 +97,10 @@ class Cut:
         if self._ended:
             return (NOTHING,)
         if not self._counts:
+            return (delta,)
+        if not (self._is_counted or self.ahead):
+            self._info = info
+            self._uncounted.append(delta)
             return (delta,)
         if not self._is_counted:
             self.count(delta, info)
@@ -111,11 +125,11 @@ class Cut:
         return TextDelta(delta.text[:found], delta.reasoning, delta.calls)
 
     def _passes(self, mark: int, info: ReplyInfo) -> bool:
-        return self.tokens > mark or (self.tokens == mark and info.finish_reason == _UNSPECIFIED)
+        return self._tokens > mark or (self._tokens == mark and info.finish_reason == _UNSPECIFIED)
 
     def _within(self, delta: Piece, mark: int, tokens: int) -> _Place:
         """Returns the place of a mark in a delta of `tokens` that is counted now; reasoning comes before text."""
-        characters, room = len(delta.reasoning) + len(delta.text), tokens - (self.tokens - mark)
+        characters, room = len(delta.reasoning) + len(delta.text), tokens - (self._tokens - mark)
         if room < tokens:
             characters = characters * room // tokens
         hidden = min(characters, len(delta.reasoning))
@@ -127,8 +141,8 @@ class Cut:
         events, self._events = info.texts - self._events, info.texts
         self._bytes += utf8_bytes(text)
         if info.written is not None:
-            return info.written - self.tokens
-        counted = usage.written_tokens(info.usage) if info.usage and not self.tokens else None
+            return info.written - self._tokens
+        counted = usage.written_tokens(info.usage) if info.usage and not self._tokens else None
         if counted is not None and counted != info.counted_ahead:
             return counted
         if self._bytes <= _LONGEST_TOKEN * self._events:
