@@ -55,6 +55,18 @@ def begins_with_cardinal(text: str) -> bool:
     return _BEGIN.match(text) is not None
 
 
+def cardinal_of(text: str) -> Fraction | None:
+    """Returns the number that a text is in English words; None if it is anything more."""
+    at = _end(_MINUS, text, 0)
+    read = _read(text, at)
+    if read is None:
+        return None
+    value, end = read
+    if percent := _PERCENT.match(text, end):
+        value, end = value / 100, percent.end()
+    return (-value if at else value) if end == len(text) else None
+
+
 def cardinal(text: str, *, alone: bool = False) -> tuple[Fraction, bool] | None:
     """Returns the number that a text begins with in English words, and whether it is a percentage.
 
