@@ -47,6 +47,7 @@ _BEGIN: Final = re.compile(
     rf"(?!an?\b(?!\s+(?:hundred|{'|'.join(_LARGE)})))(?:{_NUMBER_WORD}|half)\b",
     re.IGNORECASE,
 )
+_LOOSE: Final = re.compile(r"\b(?:an?|dozen)\b", re.IGNORECASE)
 _BARE_ARTICLE: Final = re.compile(r"an?", re.IGNORECASE)
 
 
@@ -56,15 +57,12 @@ def begins_with_cardinal(text: str) -> bool:
 
 
 def cardinal_of(text: str) -> Fraction | None:
-    """Returns the number that a text is in English words; None if it is anything more."""
+    """Returns the whole number that a text is in English words; None if it is anything more, or a dozen."""
     at = _end(_MINUS, text, 0)
-    read = _read(text, at)
-    if read is None:
+    if not _WORDS.fullmatch(text, at) or _LOOSE.search(text):
         return None
-    value, end = read
-    if percent := _PERCENT.match(text, end):
-        value, end = value / 100, percent.end()
-    return (-value if at else value) if end == len(text) else None
+    value = _whole(text[at:])
+    return -value if at and value is not None else value
 
 
 def cardinal(text: str, *, alone: bool = False) -> tuple[Fraction, bool] | None:
