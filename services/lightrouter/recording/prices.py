@@ -19,6 +19,7 @@ from lightrouter.v1.candidate_pb2 import Prices
 
 _NANOUSD = 1_000_000_000
 _MILLION: Final = 1_000_000
+# Machines are hired by the hour, and tokens are counted by the second.
 _SECONDS_AN_HOUR: Final = 3600
 # A choice, in US dollars per million tokens: listed prices are between cents and hundreds of dollars. A price far
 # outside is in another unit.

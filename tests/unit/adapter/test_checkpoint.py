@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.quirks import Quirks
-from lightrouter.adapter.text.coalesce import TextDelta, joined
+from lightrouter.adapter.text.coalesce import NOTHING, TextDelta, joined
 from lightrouter.adapter.text.cut import Cut
 from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.chat_pb2 import FinishReason, ToolCallDelta
@@ -153,7 +153,7 @@ def test_events_that_are_counted_and_then_joined_are_cut_as_each_by_itself(
         info, cut, found, taken = ReplyInfo(), Cut(most, (), checkpoint), [TextDelta("", "")], list[TextDelta]()
         size = next(sizes)
         for number, event in enumerate(events, 1):
-            info.texts += not event.is_empty
+            info.texts += event != NOTHING
             if stops and number == len(events):
                 info.finish_reason = FinishReason.FINISH_REASON_STOP
             taken.append(event)

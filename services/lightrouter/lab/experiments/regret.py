@@ -20,6 +20,7 @@ from lightrouter.lab.study import Study
 
 RANKINGS: Final = ("prior", "consensus")
 """The ways of ranking by which runs are routed."""
+# A choice: enough of an answer to compare it, and less than half of most.
 _BOOT_TOKENS: Final = 40
 _KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 _BEST: Final[Kind] = "oracle"

@@ -51,9 +51,9 @@ _TERMS: Final = (
     "over prompts. output tokens: of all calls, including boots, judges and synthesizers. of full: output tokens as a "
     f"share of those of {FULL_ENSEMBLE}. $ / 1,000: US dollars for 1,000 prompts, for input and output. cached: the "
     "same calls if each provider found in its cache the start of a prompt, however short, that it has read for another "
-    "prompt or in the same route. planned: the cost that was expected of the calls, each before it was made. B: tokens "
-    "that a candidate writes before the ranking; 0: no boot, or as the plan says. mean k: finished answers. seconds: "
-    "simulated."
+    "prompt or in the same route; for judges and mergers, which read it behind their instructions, that is too little. "
+    "planned: the cost that was expected of the calls, each before it was made. B: tokens that a candidate writes "
+    "before the ranking; 0: no boot, or as the plan says. mean k: finished answers. seconds: simulated."
 )
 
 

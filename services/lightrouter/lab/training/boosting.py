@@ -19,6 +19,7 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "num_threads": 1,
     "verbose": -1,
 }
+# A choice: no leaf rests on fewer rows, however few there are in all.
 _LEAST_LEAF: Final = 20
 
 
@@ -27,7 +28,7 @@ class Boosting(NamedTuple):
 
     Attributes:
         options: LightGBM's parameters.
-        rows_per_leaf: A leaf holds at least one row in so many, and never fewer than 20.
+        rows_per_leaf: A leaf holds at least one row in so many.
     """
 
     options: Mapping[str, Any]
