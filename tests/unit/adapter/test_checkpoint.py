@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Iterator
 
 import pytest
-from hypothesis import example, given, reject, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from lightrouter.adapter.engine import Engine
