@@ -6,7 +6,6 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Final
 
 from opentelemetry.trace import Tracer
@@ -171,7 +170,6 @@ class Engine:
             result = await task
             if run.restarted and not announced:
                 yield StreamGenerateResponse(chunk=GenerationChunk(restarted=True))
-            yield StreamGenerateResponse(result=result, piece=piece)
         except BaseException as error:
             run.fail(error)
             raise
@@ -179,6 +177,7 @@ class Engine:
             if not task.done():
                 task.cancel()
                 await asyncio.wait((task,))
+        yield StreamGenerateResponse(result=result, piece=piece)
 
     async def finish(self) -> None:
         """Waits until running calls have ended, then closes the provider. No new call may begin."""
@@ -198,10 +197,15 @@ class Engine:
 
         def planned(quirks: Quirks) -> Plan:
             learned = self.provider_state.learned
-            plan = make_plan(
-                entry, generation, resume_state, quirks, checkpoint, continues_prefills=learned.continues_prefills
+            return make_plan(
+                entry,
+                generation,
+                resume_state,
+                quirks,
+                checkpoint,
+                continues_prefills=learned.continues_prefills,
+                begins_blank=learned.begins_blank,
             )
-            return replace(plan, begins_blank=learned.begins_blank)
 
         stage = generation.stage
         observer = CallObserver(self._tracer, self._metrics, self._capture, entry, stage, resume_state.span)

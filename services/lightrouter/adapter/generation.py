@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Final
 
 from lightrouter.adapter import faults, usage
@@ -16,7 +15,7 @@ from lightrouter.adapter.providers.finish_reasons import less_whole
 from lightrouter.adapter.quirks import Quirks
 from lightrouter.adapter.telemetry import CallObserver
 from lightrouter.adapter.text.anew import clearly_continues, is_read, is_unread, is_written_anew
-from lightrouter.adapter.text.coalesce import TextDelta
+from lightrouter.adapter.text.coalesce import NOTHING, TextDelta
 from lightrouter.adapter.text.continuation import encode
 from lightrouter.adapter.text.opening import PrefillUse
 from lightrouter.adapter.text.plan import Plan, next_resume_state
@@ -87,7 +86,7 @@ class GenerationRun:
         self._deltas: list[TextDelta] = []
         self._calls = ToolCalls()
         self._costs = AttemptCosts()
-        self._lost = Usage()
+        self._lost: Usage | None = None
         self._finish = _UNSPECIFIED
         self._begun = self._attempt_begun = time.monotonic()
         self._first: float | None = None
@@ -199,7 +198,8 @@ class GenerationRun:
         A delta without text, such as a comment that keeps the connection alive, shows that the provider is there.
         """
         self._heard = time.monotonic()
-        self._first = self._first if raw.is_empty else self._first or self._heard
+        if self._first is None and raw != NOTHING:
+            self._first = self._heard
         parts = self._cut.parts(raw, self.info)
         delta = self._settled(parts[0])
         if self.is_doubtful and (len(parts) > 1 or not self.plan.resume_state.prompt_tokens):
@@ -234,7 +234,7 @@ class GenerationRun:
         if self.is_doubtful:
             raise faults.doubtful()
         # The text that was held back stands behind the stop text.
-        last = self._kept(TextDelta("", "") if self.is_cut and finish == _STOP else self._cut.before_stop(last))
+        last = self._kept(NOTHING if self.is_cut and finish == _STOP else self._cut.before_stop(last))
         if self._transcript.blank and finish != _LENGTH and not self.plan.request.has_prefill:
             raise faults.empty_output(self._why_nothing(finish), finish)
         if finish == _STOP and (self._transcript.ends_hidden or self.info.ends_hidden):
@@ -298,7 +298,7 @@ class GenerationRun:
 
     def _result(self, finish: FinishReason.ValueType, now: Usage) -> GenerationResult:
         used = usage.added(now, self._lost)
-        entry, info = self._entry, self.info
+        entry, info, first = self._entry, self.info, self._first_after()
         result = GenerationResult(
             finish_reason=finish,
             usage=used,
@@ -310,17 +310,17 @@ class GenerationRun:
             state=info.state,
             left_out=sorted(info.left_out),
             least_tokens=self.plan.request.quirks.least_tokens,
+            time_to_first_token=None if first is None else duration(first),
         )
         if finish == _LENGTH:
             resume_state = next_resume_state(
                 self._transcript,
                 self.plan.resume_state,
                 now,
+                self._observer.reference,
                 takes_reasoning_back=info.reasoning_member == "reasoning_content",
             )
-            result.continuation = encode(entry.name, entry.model, replace(resume_state, span=self._observer.reference))
-        if (first := self._first_after()) is not None:
-            result.time_to_first_token.CopyFrom(duration(first))
+            result.continuation = encode(entry.name, entry.model, resume_state)
         return result
 
     def _first_after(self) -> float | None:
@@ -351,7 +351,7 @@ class GenerationRun:
         return self._kept(self._cut.before_stop(self._transcript.feed(raw)))
 
     def _kept(self, delta: TextDelta) -> TextDelta:
-        if not delta.is_empty:
+        if delta != NOTHING:
             self._deltas.append(delta)
             self._calls.add(delta.calls)
         return delta
@@ -363,8 +363,8 @@ class GenerationRun:
     def _spent(self) -> Usage:
         """Returns the tokens of all attempts, this one included, of which the provider has sent any."""
         if not self._has_usage:
-            return self._lost
-        return usage.added(self._lost, (self.finished and self._reported()) or self._so_far(self._cut.tokens))
+            return self._lost or Usage()
+        return usage.added((self.finished and self._reported()) or self._so_far(self._cut.tokens), self._lost)
 
     def _so_far(self, tokens: int) -> Usage:
         """Returns the tokens of this attempt before its end, of which `tokens` were counted as they came."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
 from urllib.request import getproxies, proxy_bypass
@@ -39,17 +39,23 @@ class Reply:
         self,
         status: int,
         headers: MultiMapping[str],
-        body: AsyncIterable[bytes],
+        body: AsyncIterator[bytes],
         close: Callable[[], None],
         limit: int,
+        ended: Callable[[], bool] = lambda: False,
     ) -> None:
         """Accepts a `body` of at most `limit` bytes; calls `close` when the reply is left."""
         self.status = status
         """The HTTP status."""
+        self.ended = ended
+        """Tells whether the whole body has come, so that `chunk` waits for nothing."""
         self._headers = headers
         self._body = body
         self._close = close
         self._limit = limit
+        self._size = 0
+        self._inflater: Inflater | None = None
+        self._unpacked: Iterator[bytes] = iter(())
 
     def header(self, name: str) -> str:
         """Returns a header's value; empty if there is none, joined by commas if there are several."""
@@ -59,27 +65,33 @@ class Reply:
         """Returns all headers, by their names in lower case, each as `header` does."""
         return {name.lower(): self.header(name) for name in self._headers}
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yields the body as it comes.
+    async def chunk(self) -> bytes | None:
+        """Returns the next part of the body as it comes; None at its end.
 
         Raises:
-            UpstreamError: The connection broke before the end, or the body is larger than allowed.
+            UpstreamError: The connection broke before the end, the body is larger than allowed, or it is compressed in
+                an unknown way.
         """
-        inflater = Inflater(self.header("content-encoding"))
+        inflater = self._inflater = self._inflater or self._opened()
+        try:
+            while (chunk := next(self._unpacked, None)) is None:
+                packed = await anext(self._body, None)
+                if packed is None:
+                    inflater.close()
+                    return None
+                self._unpacked = inflater.feed(packed)
+        except _FAILURES:
+            raise faults.unavailable("closed the connection before its reply had ended") from None
+        self._size += len(chunk)
+        if self._size > self._limit:
+            raise faults.too_large(self._limit)
+        return chunk
+
+    def _opened(self) -> Inflater:
         length = self.header("content-length")
         if length.isdecimal() and (len(length) > 18 or int(length) > self._limit):
             raise faults.too_large(self._limit)
-        size = 0
-        try:
-            async for packed in self._body:
-                for chunk in inflater.feed(packed) if inflater.packed else (packed,):
-                    size += len(chunk)
-                    if size > self._limit:
-                        raise faults.too_large(self._limit)
-                    yield chunk
-            inflater.close()
-        except _FAILURES:
-            raise faults.unavailable("closed the connection before its reply had ended") from None
+        return Inflater(self.header("content-encoding"))
 
     async def __aenter__(self) -> Self:
         return self
@@ -151,8 +163,9 @@ class Endpoint:
         except _FAILURES as error:
             raise self._fault(error) from None
         self._answered = True
-        chunks = response.content.iter_chunked(_CHUNK_BYTES)
-        return Reply(response.status, response.headers, chunks, response.close, self._limit)
+        content = response.content
+        chunks = content.iter_chunked(_CHUNK_BYTES)
+        return Reply(response.status, response.headers, chunks, response.close, self._limit, content.is_eof)
 
     def _head(self, key: str, *, close: bool) -> dict[str, str]:
         if key != self._key:

@@ -32,7 +32,7 @@ _CHAT: Final = "chat"
 
 
 class CallMetrics:
-    """The instruments of model calls and of the circuit."""
+    """The instruments of model calls, each under the values of its attributes (`series_of`), and of the circuit."""
 
     def __init__(self, meter: Meter) -> None:
         """Reports to `meter`."""
@@ -46,19 +46,19 @@ class CallMetrics:
         if state is State.OPEN:
             self._openings.add(1, candidate)
 
-    def ended(self, entry: CandidateEntry, stage: Stage.ValueType, seconds: float, error: str = "") -> None:
+    def ended(self, call: Values, seconds: float, error: str = "") -> None:
         """Records that a call ended after `seconds`, by `error` if it failed."""
-        self._seconds.record(seconds, *_series(entry, stage), error)
+        self._seconds.record(seconds, *call, error)
 
-    def spent(self, entry: CandidateEntry, stage: Stage.ValueType, used: Usage) -> None:
+    def spent(self, call: Values, used: Usage) -> None:
         """Records the tokens of a call."""
-        of_call, estimated = _series(entry, stage), "true" if used.estimated else ""
-        self._tokens.record(used.input_tokens, *of_call, "input", estimated)
-        self._tokens.record(used.output_tokens, *of_call, "output", estimated)
+        estimated = "true" if used.estimated else ""
+        self._tokens.record(used.input_tokens, *call, "input", estimated)
+        self._tokens.record(used.output_tokens, *call, "output", estimated)
 
-    def began(self, entry: CandidateEntry, stage: Stage.ValueType, seconds: float) -> None:
+    def began(self, call: Values, seconds: float) -> None:
         """Records that the first text of a call came after `seconds`."""
-        self._first_chunk_seconds.record(seconds, *_series(entry, stage))
+        self._first_chunk_seconds.record(seconds, *call)
 
 
 class CallObserver:
@@ -87,6 +87,7 @@ class CallObserver:
         self._capture = capture
         self._entry = entry
         self._stage = stage
+        self._series = series_of(entry, stage)
         self._begun = time.monotonic()
         self._ended = False
         self._span: Span = tracer.start_span(names.CHAT.format(model=entry.model), links=link_to(follows))
@@ -126,11 +127,11 @@ class CallObserver:
     ) -> None:
         """Records a generation that delivered; `first_chunk_s` is None if nobody watched it."""
         self._ended = True
-        entry, metrics = self._entry, self._metrics
-        metrics.ended(entry, self._stage, time.monotonic() - self._begun)
-        metrics.spent(entry, self._stage, result.usage)
+        metrics = self._metrics
+        metrics.ended(self._series, time.monotonic() - self._begun)
+        metrics.spent(self._series, result.usage)
         if first_chunk_s is not None:
-            metrics.began(entry, self._stage, first_chunk_s)
+            metrics.began(self._series, first_chunk_s)
         span = self._span
         if span.is_recording():
             attributes = self._described(request, result.attempts) | _counts(result.usage, result.cost_nanousd)
@@ -168,9 +169,9 @@ class CallObserver:
             span.set_status(Status(StatusCode.ERROR, message))
         if attempts:
             word = "" if error is None else reason_series(reason)
-            self._metrics.ended(self._entry, self._stage, time.monotonic() - self._begun, word)
+            self._metrics.ended(self._series, time.monotonic() - self._begun, word)
         if spent.usage.input_tokens:
-            self._metrics.spent(self._entry, self._stage, spent.usage)
+            self._metrics.spent(self._series, spent.usage)
             attributes |= _counts(spent.usage, spent.cost_nanousd)
         if span.is_recording():
             span.set_attributes(attributes)
@@ -211,7 +212,7 @@ def _counts(used: Usage, cost: int) -> dict[str, AttributeValue]:
     }
 
 
-def _series(entry: CandidateEntry, stage: Stage.ValueType) -> Values:
+def series_of(entry: CandidateEntry, stage: Stage.ValueType) -> Values:
     """Returns the values of the attributes that all metrics of a call have."""
     return _CHAT, entry.provider, entry.model, entry.name, series(Stage, stage)
 

@@ -50,6 +50,12 @@ _WRITTEN_TO_CACHE: Final = ("cache_creation_input_tokens", "cacheWriteInputToken
 _WRITTEN_WITHIN: Final = (*_WRITTEN_TO_CACHE, "cache_write_tokens", "cache_creation_tokens", "cacheWriteTokens")
 # Anthropic's counts by the time that the cache keeps them.
 _WRITTEN_BY_TIME: Final = "cache_creation"
+# The counts beside each other in a reply.
+_KINDS: Final = {
+    name: kind
+    for kind in (_PROMPT, _OUTPUT, _TOTAL, _REASONING, _CACHED, _CACHED_BESIDE, _WRITTEN_TO_CACHE)
+    for name in kind
+}
 # A choice: no call has a hundredth of it, and a sum of several fits in 64 bits.
 _MOST_COUNT: Final = 10**9
 
@@ -84,15 +90,16 @@ def merged(before: Mapping[str, object] | None, counts: Mapping[str, object]) ->
 
 def tokens(value: object) -> int | None:
     """Returns a number of tokens, also from a whole float or digits in a text; None if it is none."""
-    is_digits = isinstance(value, str) and value.isdecimal() and len(value) <= len(str(_MOST_COUNT))
-    if isinstance(value, str | float) and (is_digits or (isinstance(value, float) and value.is_integer())):
+    if isinstance(value, str):
+        value = int(value) if value.isdecimal() and len(value) <= len(str(_MOST_COUNT)) else None
+    elif isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_COUNT else None
 
 
 def written_tokens(counts: Mapping[str, object] | None) -> int | None:
     """Returns the provider's count of output tokens; None if it gave none."""
-    return _Counts(counts or {}).most(_OUTPUT)
+    return _Counts(counts).most.get(_OUTPUT) if counts else None
 
 
 def reported(counts: Mapping[str, object] | None, written: Written) -> Usage | None:
@@ -105,8 +112,8 @@ def reported(counts: Mapping[str, object] | None, written: Written) -> Usage | N
         return None
     said = _Counts(counts)
     usage = _input(said)
-    output = said.most(_OUTPUT) or 0
-    total = said.most(_TOTAL) or 0
+    output = said.most.get(_OUTPUT, 0)
+    total = said.most.get(_TOTAL, 0)
     if not usage.input_tokens:
         # What is missing is in the total, or is estimated from the prompt.
         said.agreed = False
@@ -156,8 +163,10 @@ def unfinished(reported: Usage | None, estimate: Usage, tokens: int = 0) -> Usag
     return result
 
 
-def added(one: Usage, other: Usage) -> Usage:
-    """Returns the sum of two usages."""
+def added(one: Usage, other: Usage | None) -> Usage:
+    """Returns the sum of two usages; the first if there is no other."""
+    if other is None:
+        return one
     return Usage(
         input_tokens=one.input_tokens + other.input_tokens,
         cached_input_tokens=one.cached_input_tokens + other.cached_input_tokens,
@@ -176,22 +185,26 @@ class _Counts:
         self._counts = counts
         self.agreed = True
         """Whether all that was read are numbers of tokens, and agree with each other."""
+        self.most: dict[Sequence[str], int] = {}
+        """The largest of the counts by the names of one kind, for each kind that has one."""
+        for name, value in counts.items():
+            kind = _KINDS.get(name)
+            if kind is not None and (count := self._number(value)) is not None:
+                self.most[kind] = max(count, self.most.get(kind, 0))
 
     def has(self, name: str) -> bool:
         """Tells whether a count of this name is more than 0."""
         return bool(tokens(self._counts.get(name)))
 
-    def most(self, names: Sequence[str], counts: Mapping[str, object] | None = None) -> int | None:
-        """Returns the largest of the counts by these names; None without one."""
-        given = [value for name in names if (value := (counts or self._counts).get(name)) is not None]
-        known = [count for value in given if (count := tokens(value)) is not None]
-        self.agreed &= len(known) == len(given)
-        return max(known, default=None)
-
     def detail(self, groups: Sequence[str], names: Sequence[str]) -> int:
         """Returns the largest of the counts by these names within the members `groups`; 0 without one."""
-        found = [details for group in groups if isinstance(details := self._counts.get(group), dict) and details]
-        return max((self.most(names, details) or 0 for details in found), default=0)
+        found = [details for group in groups if isinstance(details := self._counts.get(group), dict)]
+        return max((self._number(details.get(name)) or 0 for details in found for name in names), default=0)
+
+    def _number(self, value: object) -> int | None:
+        count = None if value is None else tokens(value)
+        self.agreed &= count is not None or value is None
+        return count
 
     def sum(self, group: str) -> int:
         """Returns the sum of the counts within a member; 0 without one."""
@@ -201,10 +214,10 @@ class _Counts:
 
 def _input(said: _Counts) -> Usage:
     """Returns the input tokens, and how many of them were read from the provider's cache or written to it."""
-    prompt = said.most(_PROMPT) or 0
-    cached = max(said.detail(_PROMPT_DETAILS, _CACHED), said.most(_CACHED) or 0)
-    beside = said.most(_CACHED_BESIDE) or 0
-    stored = max(said.most(_WRITTEN_TO_CACHE) or 0, said.sum(_WRITTEN_BY_TIME))
+    most = said.most.get
+    prompt, beside = most(_PROMPT, 0), most(_CACHED_BESIDE, 0)
+    cached = max(said.detail(_PROMPT_DETAILS, _CACHED), most(_CACHED, 0))
+    stored = max(most(_WRITTEN_TO_CACHE, 0), said.sum(_WRITTEN_BY_TIME))
     if said.has(_OPENAI_PROMPT):
         # LiteLLM counts what Anthropic read from its cache in the prompt too.
         stored = max(stored, said.detail(_PROMPT_DETAILS, _WRITTEN_WITHIN))
@@ -223,8 +236,8 @@ def _add_output(usage: Usage, said: _Counts, rest: int | None, written: Written)
     Providers count hidden reasoning in the output (OpenAI), separately (xAI), or only in the total (Gemini). The total
     tells which.
     """
-    visible = said.most(_OUTPUT)
-    reasoning = max(said.detail(_OUTPUT_DETAILS, _REASONING), said.most(_REASONING) or 0)
+    visible = said.most.get(_OUTPUT)
+    reasoning = max(said.detail(_OUTPUT_DETAILS, _REASONING), said.most.get(_REASONING, 0))
     if visible is None:
         whole = max(rest or 0, 0)
         hidden = max(min(reasoning, whole), whole - _most_tokens(written))

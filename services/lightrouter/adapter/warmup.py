@@ -14,7 +14,7 @@ from typing import Final
 
 from lightrouter.adapter.backoff import Backoff
 from lightrouter.adapter.faults import UpstreamError
-from lightrouter.adapter.text.coalesce import TextDelta
+from lightrouter.adapter.text.coalesce import NOTHING, TextDelta
 from lightrouter.pool.schema import REPLAY, CandidateEntry
 
 Deltas = AsyncGenerator[TextDelta, None]
@@ -63,7 +63,7 @@ class Warmup:
         begun = loop.time()
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(aclosing(deltas))
-            delta: TextDelta | None = TextDelta("", "")
+            delta: TextDelta | None = NOTHING
             while delta and not _has_text(delta):
                 step = asyncio.create_task(_next(deltas))
                 try:

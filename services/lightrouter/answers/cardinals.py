@@ -47,12 +47,22 @@ _BEGIN: Final = re.compile(
     rf"(?!an?\b(?!\s+(?:hundred|{'|'.join(_LARGE)})))(?:{_NUMBER_WORD}|half)\b",
     re.IGNORECASE,
 )
+_LOOSE: Final = re.compile(r"\b(?:an?|dozen)\b", re.IGNORECASE)
 _BARE_ARTICLE: Final = re.compile(r"an?", re.IGNORECASE)
 
 
 def begins_with_cardinal(text: str) -> bool:
     """Tells whether a text begins with a number in English words."""
     return _BEGIN.match(text) is not None
+
+
+def cardinal_of(text: str) -> Fraction | None:
+    """Returns the whole number that a text is in English words; None if it is anything more, or a dozen."""
+    at = _end(_MINUS, text, 0)
+    if not _WORDS.fullmatch(text, at) or _LOOSE.search(text):
+        return None
+    value = _whole(text[at:])
+    return -value if at and value is not None else value
 
 
 def cardinal(text: str, *, alone: bool = False) -> tuple[Fraction, bool] | None:

@@ -9,9 +9,10 @@ from typing import Final
 
 from lightrouter.answers.announced import unmarked
 from lightrouter.answers.canonical import canonical_json
+from lightrouter.answers.cardinals import cardinal_of
 from lightrouter.answers.currencies import sign_of
 from lightrouter.answers.days import day
-from lightrouter.answers.numbers import is_short, number_of, numbers, written
+from lightrouter.answers.numbers import Number, is_short, number_of, numbers, written
 from lightrouter.answers.plain import plain, signed, without_tex
 from lightrouter.answers.scripts import PUNCTUATION
 from lightrouter.runtime.text import normalized
@@ -99,6 +100,8 @@ def _simpler(text: str) -> str:
     if number is not None:
         return sign_of(bare) + written(number)
     if len(bare) <= _MOST_CHARACTERS:
+        if (spelt := cardinal_of(bare)) is not None:
+            return written(Number(spelt, percent=False, span=(0, 0)))
         if written_day := day(bare):
             return written_day
         valued = _with_values(_MEMBERS.sub(", ", bare) if bare[:1] in {"[", "{"} else bare)

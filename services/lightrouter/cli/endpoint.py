@@ -42,7 +42,7 @@ def base_urls(url: str, version: str = "/v1") -> list[str]:
     """Returns the root URLs to try for a typed URL, the most likely first; most APIs are under their `version`.
 
     Raises:
-        CommandError: It is not an http or https URL.
+        CommandError: It is not an http or https URL, or holds credentials.
     """
     given = url if "://" in url else f"http://{url}"
     try:
@@ -51,6 +51,8 @@ def base_urls(url: str, version: str = "/v1") -> list[str]:
         parsed = httpx.URL()
     if parsed.scheme not in {"http", "https"} or not parsed.host:
         raise CommandError(f"{url!r} must be an http or https URL like http://localhost:11434", ExitCode.USAGE)
+    if parsed.userinfo:
+        raise CommandError("the URL must not hold credentials; name the key with --api-key-env", ExitCode.USAGE)
     root = parsed.copy_with(fragment=None)
     path = root.path.rstrip("/").removesuffix("/models").removesuffix("/chat/completions").rstrip("/")
     # Azure's address has its version in the query; keep nothing else of the query.

@@ -145,18 +145,29 @@ class CallRunner:
         return whole
 
     async def _make(self, call: Call, worst: Amount) -> bool:
-        async with self._turns:
-            if self._budget.deadline.expired:
-                self._budget.settle(worst, Amount())
-                return False
-            self._write_down(call.key)
-            done = await self._result(call, worst)
+        made = False
+        try:
+            async with self._turns:
+                if self._budget.deadline.expired:
+                    return False
+                self._write_down(call.key)
+                made = True
+                done = await self._result(call, worst)
+        finally:
+            if not made:
+                self._give_back(call.key, worst)
         if done.failure and not self._budget.deadline.remaining():
             # The evaluation's time ended, not the call's: the call is repeated later, and its cost stays reserved.
             return False
         self._budget.settle(worst, done.spent)
         self._journal.finish(call.key, done)
         return True
+
+    def _give_back(self, key: str, worst: Amount) -> None:
+        """Returns the reserved cost of a call that is not made."""
+        self._budget.settle(worst, Amount())
+        if self._unwritten.pop(key, None) is None:
+            self._journal.release(key)
 
     def _write_down(self, key: str) -> None:
         """Records the reserved cost of a call and of the next ones together, because each write waits for the disk."""

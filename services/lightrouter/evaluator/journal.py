@@ -2,7 +2,7 @@
 
 The file has lines of JSON and grows only at its end. A call's reserved cost is on the disk before the call, its result
 after it. A call without a result may have been billed: its reserved cost counts as spent, and the call is repeated with
-a new line.
+a new line. A call that was not made after all has a line that says so.
 
 A journal belongs to a plan (validation set with texts, answers and tasks; seed; token limit) and to the version of each
 candidate and judge (endpoint, model, sampling, instructions). An evaluation of the same plan continues a journal whose
@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 # Counted up if an older program could not read the file.
 _VERSION: Final = 2
 _PAUSED: Final = "paused"
+# An older program passes over such a line: it counts the call as paid.
+_RELEASE: Final = "release"
 
 
 class JournalError(Exception):
@@ -112,6 +114,10 @@ class Journal:
         """Records the highest possible cost of calls by their keys; the lines are on the disk when this returns."""
         self._write(*({"reserve": key, **worst._asdict()} for key, worst in calls), durable=True)
 
+    def release(self, key: str) -> None:
+        """Records that a call whose cost is reserved is not made."""
+        self._write({_RELEASE: key})
+
     def finish(self, key: str, done: CallResult) -> None:
         """Records the result of a call."""
         self.done[key] = done
@@ -167,6 +173,8 @@ class Journal:
             if (key := line.get("reserve")) is not None:
                 self.lost = self.lost.plus(running.get(key, Amount()))
                 running[key] = Amount(line["nanousd"], line["tokens"])
+            elif (key := line.get(_RELEASE)) is not None:
+                running.pop(key, None)
             elif (key := line.get("done")) is not None:
                 running.pop(key, None)
                 if key in self.done:
@@ -278,6 +286,6 @@ def _is_line(value: object) -> bool:
         )
     leg = value.get("goes_on")
     if leg is None:
-        return True
+        return isinstance(value.get(_RELEASE, ""), str)
     kinds = {"versions": dict, "begin": dict, _PAUSED: bool}
     return isinstance(leg, dict) and all(isinstance(leg.get(name), kind) for name, kind in kinds.items())

@@ -47,13 +47,23 @@ _CALLED: Final = (
 _ITEM: Final = r"[ \t\u3000>|]*(?:[-*+\u2022\u00b7]\s+|\#{1,6}\s+|\\item\s*)?(?:\[[ xX]?\]\s+)?"
 _AT_LINE: Final = re.compile(rf"(?m)^{_ITEM}{_CALLED}(?:{_MARKER}|\${_ONE}\${_BEHIND})")
 _IN_LINE: Final = re.compile(
-    rf"(?:^|(?<=[\s;,:?\uff1b\uff0c\u3002\uff1f\uff1a])|(?=[\uff08\uff3b\u3010\u3014])){_MARKER}"
+    rf"(?:^|(?<=[\s;,:?>|$\uff1b\uff0c\u3002\uff1f\uff1a])|(?<=quad)|(?=[\uff08\uff3b\u3010\u3014])){_MARKER}"
 )
+# The head of a table whose columns are the options: | A | B | C |, with or without a cell before them.
+_HEAD: Final = re.compile(rf"{_CALLED}(?:{_MARKER}|{_ONE})")
+_RULE: Final = re.compile(r"[\s|:+=-]*")
+# What may stand behind an option in one line: a space of TeX, an end of HTML's.
+_BETWEEN: Final = re.compile(r"(?:\s|\\(?:q?quad|[ ,;])|\$|</?\w{1,8}\s?/?>)+\Z")
 _CLOSED: Final = re.compile(rf"{_CLOSE}{_BOLD}?$")
 _SPACE: Final = " \t\r\u3000"
 _SEPARATORS: Final = " \t\r\u3000;,|\uff1b\uff0c"
 # In one line, initials and names ("hepatitis A: ... B: ...") look like two options, but rarely like three.
 _LEAST_OPEN: Final = 3
+
+
+# Choices: a longer table, or a longer row, has no options.
+_MOST_ROWS: Final = 200
+_LONGEST_ROW: Final = 2_000
 
 
 class Offered(NamedTuple):
@@ -75,23 +85,53 @@ class _Marker(NamedTuple):
 
 
 def offered(prompt: str) -> Offered:
-    """Returns the last list of two options or more: a line each, or all in one line; no texts if there is none."""
+    """Returns the last list of two options or more; no texts if there is none.
+
+    Each option has a line, all are in one line, or each has a column of a table.
+    """
     lines = _last_list(_markers(_AT_LINE, prompt), prompt)
+    if not lines and (table := _columns(prompt)):
+        return table
     found = lines or _last_list(_markers(_IN_LINE, prompt), prompt, one_line=True)
     ends = [*(marker.start for marker in found[1:]), len(prompt)]
     texts = {marker.letter: _first_line(prompt[marker.end : end]) for marker, end in zip(found, ends, strict=False)}
     if not lines:
-        texts = {letter: text.rstrip(_SEPARATORS) for letter, text in texts.items()}
+        texts = {letter: _BETWEEN.sub("", text).strip(_SEPARATORS) for letter, text in texts.items()}
         closed = all(_CLOSED.search(prompt, marker.start, marker.end) for marker in found)
         if not all(texts.values()) or (len(texts) < _LEAST_OPEN and not closed):
             return Offered(prompt, {})
     return Offered(prompt[: found[0].start], texts) if texts else Offered(prompt, {})
 
 
+def _columns(prompt: str) -> Offered | None:
+    """Returns the options that are the columns of a table: a row of letters, and one row of texts below it."""
+    if "|" not in prompt and "\t" not in prompt:
+        return None
+    rows = [(line, _cells(line)) for line in prompt.splitlines()[-_MOST_ROWS:] if not _RULE.fullmatch(line)]
+    for (line, heads), (_, texts), (_, below) in zip(rows, rows[1:], [*rows[2:], ("", [""])], strict=False):
+        letters = [_letter(head) if (head := _HEAD.fullmatch(cell)) else "" for cell in heads]
+        options = letters if letters[0] else letters[1:]
+        in_order = len(options) > 1 and options[0] in _FIRST and all(pair in _NEXT for pair in pairwise(options))
+        # More rows are a table of something else.
+        if in_order and all(texts) and len(texts) == len(heads) != len(below):
+            found = {letter: text for letter, text in zip(letters, texts, strict=True) if letter}
+            return Offered(prompt[: prompt.rindex(line)], found)
+    return None
+
+
+def _cells(line: str) -> list[str]:
+    if len(line) > _LONGEST_ROW:
+        return [""]
+    return [cell.strip() for cell in re.split(r"\t|\|", line.strip().strip("|"))]
+
+
+def _letter(match: re.Match[str]) -> str:
+    return unicodedata.normalize("NFKC", match[match.lastindex or 0]).strip("()").upper()
+
+
 def _markers(pattern: re.Pattern[str], prompt: str) -> Iterable[_Marker]:
     for match in pattern.finditer(prompt):
-        letter = unicodedata.normalize("NFKC", match[match.lastindex or 0]).strip("()").upper()
-        yield _Marker(letter, match.start(), match.end())
+        yield _Marker(_letter(match), match.start(), match.end())
 
 
 def _last_list(markers: Iterable[_Marker], prompt: str, *, one_line: bool = False) -> list[_Marker]:

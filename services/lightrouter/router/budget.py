@@ -100,9 +100,11 @@ class Budget:
 
     def boot_cost(self, candidate: RouteCandidate) -> int:
         """Returns the highest cost of a boot, with the tokens that its call may write while it is held."""
+        if not self.limited:
+            return 0
         # What arrives while the call is held is counted by an estimate.
         written = min(candidate.output_tokens, candidate.boot_tokens + most_of_estimated(candidate.held_tokens))
-        return self._price(candidate, self._max_read(candidate), written) if self.limited else 0
+        return self._price(candidate, self._max_read(candidate), written)
 
     def covers(self, candidates: Sequence[RouteCandidate]) -> bool:
         """Returns whether the ceiling covers all of these boots and the completion of the cheapest route."""

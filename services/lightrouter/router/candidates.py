@@ -111,12 +111,13 @@ class BootResult:
         calls: Sequence[ToolCall] = (),
     ) -> BootResult:
         """Returns the boot of a candidate that wrote `text` and `calls`, and stands or has ended with `result`."""
+        quality = candidate.quality
         partial = Partial(
             candidate=candidate.name,
             text=text,
             finish_reason=result.finish_reason,
-            prior=candidate.quality.prior,
-            evaluated_prompts=candidate.quality.prompts,
+            prior=quality.prior,
+            evaluated_prompts=quality.prompts,
             model=candidate.spec.model,
             tool_calls=calls,
         )

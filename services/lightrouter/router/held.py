@@ -228,9 +228,10 @@ class HeldStream:
 
     def _add_to_rest(self, chunk: GenerationChunk) -> None:
         written = (chunk.text, chunk.reasoning, calls_text(chunk.tool_calls))
-        self.tokens_after += sum(map(estimate_tokens, written))
+        self.tokens_after += sum(map(estimate_tokens, filter(None, written)))
         if chunk.text or chunk.tool_calls:
-            self._rest.append(GenerationChunk(text=chunk.text, tool_calls=chunk.tool_calls))
+            chunk.reasoning = ""
+            self._rest.append(chunk)
             self._rest_characters += _characters(chunk)
 
     async def _wait_for_room(self) -> None:

@@ -129,6 +129,8 @@ def output_texts(output: OutputSpec) -> Iterator[str]:
 
 def message_characters(message: ChatMessage) -> int:
     """Returns the characters of a message, each token of its pictures, documents and sound counted as one."""
+    if _is_plain(message):
+        return len(message.content)
     return sum(map(len, _texts(message))) + sum(map(_media_tokens, message.parts))
 
 

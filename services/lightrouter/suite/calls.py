@@ -53,30 +53,36 @@ class DirectCalls:
             async with asyncio.timeout(seconds):
                 return await serve()
 
+    async def bounded(
+        self, serve: Callable[[], AsyncGenerator[PieceType, None]], deadline: Deadline, what: str
+    ) -> AsyncGenerator[PieceType, None]:
+        """Yields what `serve` yields, which ends by the deadline itself. Closing the iterator closes it.
+
+        The arguments and errors are those of `answer`, of a request of checked parts.
+        """
+        seconds_left(deadline, what)
+        with _errors():
+            async with aclosing(serve()) as pieces:
+                async for piece in pieces:
+                    yield piece
+
     async def pieces_then_result(
         self,
-        request: Message | None,
+        request: Message,
         serve: Callable[[], AsyncGenerator[PieceType, None]],
         deadline: Deadline,
         what: str,
-        *,
-        cuts_off: bool = True,
     ) -> AsyncGenerator[PieceType, None]:
         """Yields what `serve` yields; its `result` comes last, after it has ended. Closing the iterator closes it.
 
-        The arguments and errors are those of `answer`; without `cuts_off`, `serve` itself ends by the deadline.
+        The arguments and errors are those of `answer`.
         """
         seconds_left(deadline, what)
         result: PieceType | None = None
         with _errors():
-            if request is not None:
-                self._rules.check(request)
+            self._rules.check(request)
             async with aclosing(serve()) as pieces:
-                while True:
-                    step = anext(pieces, None)
-                    piece = await (_by(deadline, step) if cuts_off else step)
-                    if piece is None:
-                        break
+                while (piece := await _by(deadline, anext(pieces, None))) is not None:
                     if piece.HasField("result"):
                         # Callers stop reading at the result, and a call that is closed before its end is cancelled.
                         result = piece

@@ -53,7 +53,7 @@ class DirectModels:
             return engine.stream(generation, deadline, checkpoint_tokens, unwatched=unwatched, joined=unwatched)
 
         # An engine answers before its deadline; a timer more for each message of each model is not free.
-        return self._calls.pieces_then_result(None, serve, deadline, f"ask {target.candidate}", cuts_off=False)
+        return self._calls.bounded(serve, deadline, f"ask {target.candidate}")
 
 
 class PoolModels:

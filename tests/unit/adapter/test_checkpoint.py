@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.exchange import ReplyInfo
+from lightrouter.adapter.faults import UpstreamError, doubtful
 from lightrouter.adapter.quirks import Quirks
-from lightrouter.adapter.text.coalesce import TextDelta, joined
+from lightrouter.adapter.text.coalesce import NOTHING, TextDelta, joined
 from lightrouter.adapter.text.cut import Cut
 from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.chat_pb2 import FinishReason, ToolCallDelta
@@ -60,6 +61,16 @@ def test_a_checkpoint_is_where_a_limit_cuts(
     asyncio.run(run())
 
 
+async def shown(call: Awaitable[Held]) -> Held:
+    """Returns what a call gave; leaves out texts of which a few marks are left, which no provider can show to go on."""
+    try:
+        return await call
+    except UpstreamError as error:
+        if str(error) != str(doubtful()):
+            raise
+        reject()
+
+
 @settings(max_examples=200)
 @given(
     whole=WRITTEN,
@@ -82,7 +93,7 @@ def test_a_call_that_goes_on_can_be_held_and_gone_on_from(
         if boot.result.finish_reason != LENGTH:
             return
         text, reasoning = boot.output
-        held = await hold(built, asked(None, text, boot.result.continuation), tokens, joined=joined)
+        held = await shown(hold(built, asked(None, text, boot.result.continuation), tokens, joined=joined))
         anew = held.before.restarted or held.after.restarted
         head = ("", "") if anew else (text, reasoning)
         assert (head[0] + held.output[0], head[1] + held.output[1]) == free.output
@@ -91,7 +102,7 @@ def test_a_call_that_goes_on_can_be_held_and_gone_on_from(
         begun = text, reasoning
         if any(held.booted):
             begun = head[0] + held.before.text, head[1] + held.before.reasoning
-        last = await hold(built, asked(None, begun[0], held.checkpoint.continuation))
+        last = await shown(hold(built, asked(None, begun[0], held.checkpoint.continuation)))
         begun = ("", "") if last.before.restarted else begun
         assert (begun[0] + last.output[0], begun[1] + last.output[1]) == free.output
 
@@ -153,7 +164,7 @@ def test_events_that_are_counted_and_then_joined_are_cut_as_each_by_itself(
         info, cut, found, taken = ReplyInfo(), Cut(most, (), checkpoint), [TextDelta("", "")], list[TextDelta]()
         size = next(sizes)
         for number, event in enumerate(events, 1):
-            info.texts += not event.is_empty
+            info.texts += event != NOTHING
             if stops and number == len(events):
                 info.finish_reason = FinishReason.FINISH_REASON_STOP
             taken.append(event)

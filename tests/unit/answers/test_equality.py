@@ -35,6 +35,13 @@ SAME = [
     ("CHF 5", "5 CHF", "5.00 CHF"),
     ("A$5", "AU$5", "AUD 5"),
     ("\u20b95", "Rs 5", "INR 5"),
+    ("two", "Two.", "2"),
+    ("Twenty-one", "twenty one", "21"),
+    ("minus three", "-3"),
+    ("one hundred and five", "105"),
+    ("sqrt(2)", "\\sqrt{2}", "\u221a2", "\u221a(2)", "\\sqrt2"),
+    ("3 sqrt(2)", "3\u221a2", "3\\sqrt{2}"),
+    ("sqrt(x+1)", "\\sqrt{x+1}", "\u221a(x + 1)"),
     ("2n + 1", "2n+1"),
     ("\\frac{1}{2x}", "1/(2x)"),
     ("5\u2030", "0.005"),
@@ -53,6 +60,13 @@ SAME = [
 ]  # fmt: skip
 
 APART = [
+    ("two apples", "2"),
+    ("the two", "2"),
+    ("a", "1"),
+    ("third", "3"),
+    ("twenty", "twenty-one"),
+    ("sqrt(2)", "2"),
+    ("sqrt(x+1)", "sqrt(x)+1"),
     (".5", "5"),
     ("$.50", "50"),
     ("[1, 2]", "(1, 2)"),

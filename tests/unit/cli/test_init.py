@@ -121,6 +121,7 @@ def test_an_endpoint_that_does_not_say_is_one_sentence(
     [
         (["ftp://h"], 2, "must be an http or https URL"),
         (["http://[::1"], 2, "must be an http or https URL"),
+        (["http://user:hunter2@localhost:1/v1"], 2, "must not hold credentials; name the key with --api-key-env"),
         (["http://localhost:1"], 1, "cannot be reached"),
         (["http://localhost:1", "--api-key-env", "NO_SUCH_KEY"], 2, "NO_SUCH_KEY of --api-key-env is not set"),
     ],

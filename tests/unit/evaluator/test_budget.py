@@ -164,3 +164,40 @@ def test_billed_money_is_committed_however_calls_end(ends: list[tuple[str, int]]
         assert committed.nanousd >= models.spent_nanousd
         assert committed.tokens >= models.spent_tokens
     assert models.spent_tokens <= limit
+
+
+class FirstAnswers(FakeModels):
+    """Models that answer one call and no other."""
+
+    def __init__(self) -> None:
+        super().__init__({"a": 1.0})
+        self.begun: asyncio.Queue[Generation] = asyncio.Queue()
+
+    async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
+        self.begun.put_nowait(generation)
+        return await asyncio.Future() if self.calls else await super().generate(target, generation, deadline)
+
+
+async def test_a_call_that_was_not_made_costs_nothing_after_the_evaluation_was_cancelled(tmp_path: Path) -> None:
+    models, budget, path = FirstAnswers(), Budget(Limits()), tmp_path / "journal"
+    messages = [ChatMessage(role=ROLE_USER, content="q?")]
+    wanted = [
+        Call(
+            f"answer/a/{number}",
+            Subject(ModelTarget(candidate="a"), PRICES),
+            messages,
+            Sampling(max_output_tokens=10),
+            lambda _: 1.0,
+        )
+        for number in range(9)
+    ]
+    with closing(Journal(path, {}, {"answer/a": ""}, {})) as journal:
+        running = asyncio.create_task(CallRunner(models, budget, journal, 4, 60.0).run(wanted))
+        # The first call ends, so a fifth begins, and with its cost that of the next three is written down.
+        for _ in range(5):
+            await models.begun.get()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        (answered,) = journal.done.values()
+    with closing(Journal(path, {}, {"answer/a": ""}, {})) as resumed:
+        assert resumed.spent == budget.committed == answered.spent.plus(wanted[0].worst.times(4))

@@ -99,6 +99,37 @@ def test_options_in_one_line(form: str, separator: str) -> None:
     assert {letter: text.strip(" *") for letter, text in found.texts.items()} == dict(zip("ABCD", CITIES, strict=True))
 
 
+@pytest.mark.parametrize("separator", ["<br>", "<br/>", " | ", "|", "</li><li>", "</p> <p>", " \\qquad ", "\\quad"])
+@pytest.mark.parametrize("form", ["A) Paris", "(A) Paris", "\\textbf{(A)} Paris", "\\textbf{(A)}\\ Paris"])
+def test_options_in_one_line_of_html_or_tex(form: str, separator: str) -> None:
+    found = offered(f"{QUESTION} {listed(form, separator=separator)}")
+    assert {letter: text.lstrip("\\ ") for letter, text in found.texts.items()} == dict(
+        zip("ABCD", CITIES, strict=True)
+    )
+
+
+ROW = " | ".join(CITIES)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        f"| A | B | C | D |\n|---|---|---|---|\n| {ROW} |",
+        f"A | B | C | D\n--- | --- | --- | ---\n{ROW}",
+        f"| **A** | **B** | **C** | **D** |\n|:-:|:-:|:-:|:-:|\n| {ROW} |",
+        f"| (A) | (B) | (C) | (D) |\n|--|--|--|--|\n| {ROW} |",
+        f"| Option A | Option B | Option C | Option D |\n|--|--|--|--|\n| {ROW} |",
+        f"| | A | B | C | D |\n|-|-|-|-|-|\n| City | {ROW} |",
+        f"+---+---+---+---+\n| A | B | C | D |\n+---+---+---+---+\n| {ROW} |\n+---+---+---+---+",
+        "A\tB\tC\tD\n" + "\t".join(CITIES),
+    ],
+)
+def test_options_that_are_the_columns_of_a_table(table: str) -> None:
+    found = offered(f"{QUESTION}\n\n{table}\n\nAnswer with the letter.")
+    assert found.texts == dict(zip("ABCD", CITIES, strict=True))
+    assert found.stem.startswith(QUESTION)
+
+
 @pytest.mark.parametrize("letters", ALPHABETS)
 @pytest.mark.parametrize(
     "form", ["A) Paris", "A. Paris", "(A) Paris", "A\u3001Paris", "\uff08A\uff09Paris", "**A.** Paris"]
@@ -123,6 +154,11 @@ def test_letters_with_a_frame(letters: str) -> None:
         "Let $A$ be a set, let $B$ be a set, and let $C$ be a set.",
         'Write it as {"A": "Paris", "B": "Rome", "C": "Berlin"}',
         "We have $a_1$, $b_1$ and $c_1$.",
+        # Several rows are data.
+        "| Name | A | B |\n|---|---|---|\n| Bob | 5 | 6 |\n| Al | 7 | 8 |",
+        "| A | B |\n|---|---|\n| 5 | |",
+        "| A | B |",
+        "P(A|B) = P(B|A) P(A) / P(B)",
     ],
 )
 def test_letters_that_are_no_options(prompt: str) -> None:

@@ -65,11 +65,13 @@ def spans(draw: st.DrawFn) -> ReadableSpan:
 
 
 def in_order(request: ExportTraceServiceRequest) -> ExportTraceServiceRequest:
-    """Returns the message with each span's attributes by name: their order says nothing."""
-    for span in of(request):
-        ordered = sorted(span.attributes, key=lambda each: each.key)
-        del span.attributes[:]
-        span.attributes.extend(ordered)
+    """Returns the message with the attributes of spans and events by name: their order says nothing."""
+    spans = of(request)
+    of_events = [event.attributes for span in spans for event in span.events]
+    for attributes in [*(span.attributes for span in spans), *of_events]:
+        ordered = sorted(attributes, key=lambda each: each.key)
+        del attributes[:]
+        attributes.extend(ordered)
     return request
 
 

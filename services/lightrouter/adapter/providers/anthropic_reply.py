@@ -19,8 +19,9 @@ from lightrouter.adapter.providers.reply import (
     not_all,
     note_model,
     note_text,
+    parse,
 )
-from lightrouter.adapter.text.coalesce import TextDelta, joined
+from lightrouter.adapter.text.coalesce import NOTHING, TextDelta, joined
 from lightrouter.adapter.usage import merged, written_tokens
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.v1.chat_pb2 import ToolCall, ToolCallDelta
@@ -28,7 +29,6 @@ from lightrouter.v1.chat_pb2 import ToolCall, ToolCallDelta
 API: Final = "anthropic"
 """The API's name in the state of answers."""
 
-_NOTHING: Final = TextDelta("", "")
 _TEXT, _THINKING, _REDACTED, _TOOL_USE = "text", "thinking", "redacted_thinking", "tool_use"
 # The member of each kind of delta that has its text, the kind of block that it belongs to, and the block's member.
 _GROWTH: Final = {
@@ -74,12 +74,13 @@ class AnthropicReply:
         content = document.get("content")
         if not isinstance(content, list):
             raise faults.malformed("a message without content")
-        delta = joined([self._begun(index, block) for index, block in enumerate(content)] or [_NOTHING])
+        delta = joined([self._begun(index, block) for index, block in enumerate(content)] or [NOTHING])
         self._end(document.get("stop_reason"), delta)
         return delta
 
-    def event(self, document: Mapping[str, object]) -> TextDelta:
+    def event(self, data: str) -> TextDelta:
         """Returns the text of an event. See `ReplyReader.event`."""
+        document = parse(data)
         kind = document.get("type")
         if kind == "error" or "error" in document:
             complain(document)
@@ -95,16 +96,16 @@ class AnthropicReply:
             delta = _object(document, "delta")
             details = delta.get("stop_details")
             contradict([details.get("type")] if isinstance(details, dict) else (), self._info)
-            self._end(delta.get("stop_reason"), _NOTHING)
+            self._end(delta.get("stop_reason"), NOTHING)
         elif kind == "message_stop":
             self.done = True
         elif str(kind) not in _WITHOUT_TEXT:
             complain(document)
-        return _NOTHING
+        return NOTHING
 
     def end(self) -> TextDelta:
         """Returns no text: nothing is held back. See `ReplyReader.end`."""
-        return _NOTHING
+        return NOTHING
 
     def _noted(self, delta: TextDelta) -> TextDelta:
         note_text(delta, finish_reasons.NOT_GIVEN, self._info)
@@ -156,7 +157,7 @@ class AnthropicReply:
         elif not str(kind).endswith(("tool_use", "tool_result")):
             # The provider's own tools are called beside the text; a picture belongs to it.
             not_all(self._info)
-        return _NOTHING
+        return NOTHING
 
     def _called(self, index: int, block: Mapping[str, object]) -> TextDelta:
         # A stream begins with an empty object and sends the text of the real one behind it.
@@ -165,7 +166,7 @@ class AnthropicReply:
         self._content[index] = made = _Content(_TOOL_USE, call=self._calls if delta else None)
         self._calls += 1
         if delta is None:
-            return _NOTHING
+            return NOTHING
         made.fixed = {"id": delta.id, "name": delta.name}
         made.pieces["input"] = [text]
         return TextDelta("", "", (delta,))
@@ -174,7 +175,7 @@ class AnthropicReply:
         """Takes the next piece of a block; returns its text."""
         member, kind, grows = _GROWTH.get(str(delta.get("type")), ("", "", ""))
         if not member:
-            return _NOTHING
+            return NOTHING
         piece = _string(delta, member)
         if kind != _TOOL_USE:
             self._content.setdefault(index, _Content(kind))
@@ -184,7 +185,7 @@ class AnthropicReply:
         content.pieces.setdefault(grows, []).append(piece)
         if kind == _TOOL_USE:
             if content.call is None or not piece:
-                return _NOTHING
+                return NOTHING
             return TextDelta("", "", (ToolCallDelta(index=content.call, arguments=piece),))
         if grows == "text":
             return TextDelta(self._without_cut_blanks(piece), "")

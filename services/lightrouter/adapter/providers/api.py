@@ -37,8 +37,8 @@ class ReplyReader(Protocol):
         """Returns the text of a reply that is one document."""
         ...
 
-    def event(self, document: Mapping[str, object]) -> TextDelta:
-        """Returns the text of one event of a stream."""
+    def event(self, data: str) -> TextDelta:
+        """Returns the text of one event of a stream, which has `data`."""
         ...
 
     def end(self) -> TextDelta:

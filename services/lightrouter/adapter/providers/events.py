@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from typing import Final
 
 from lightrouter.adapter import faults
@@ -12,14 +12,13 @@ from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.api import ReplyReader
 from lightrouter.adapter.providers.documents import is_json
 from lightrouter.adapter.providers.error_body import read_error
-from lightrouter.adapter.providers.reply import ReportedError, parse
+from lightrouter.adapter.providers.reply import ReportedError
 from lightrouter.adapter.providers.sse import ERROR, Event, EventParser
-from lightrouter.adapter.text.coalesce import TextDelta, joined
+from lightrouter.adapter.text.coalesce import NOTHING, TextDelta, joined
 
 _DONE: Final = "[done]"
 # A choice: longer than every mark, so that texts are not searched for one.
 _LONGEST_MARK: Final = 16
-_NO_PIECE: Final = TextDelta("", "")
 # Keep-alive events, by their kind and by their data.
 _NO_TEXT: Final = frozenset({"ping", "pong", "heartbeat", "keepalive", "keep-alive"})
 _NOTHING: Final = frozenset({"", "null", "{}", "[]", "false", "0"})
@@ -32,6 +31,10 @@ _END_SECONDS: Final = 0.5
 _REUSE_SECONDS: Final = 0.05
 # A choice: the bytes that are parsed before other tasks run.
 _BYTES_AT_ONCE: Final = 16 * 1024
+
+
+More = Callable[[], Awaitable[bytes | None]]
+"""Returns the next part of a body; None at its end."""
 
 
 class UsageWait:
@@ -77,8 +80,12 @@ class EventReader:
         self._until: float | None = None
         self._counted_last = False
 
-    async def read(self, begin: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[TextDelta, None]:
-        """Yields the text of `begin` and `chunks`, joined if several events came together, up to each mark.
+    async def read(
+        self, begin: bytes, more: More, ended: Callable[[], bool] = lambda: False
+    ) -> AsyncGenerator[TextDelta, None]:
+        """Yields the text of `begin` and of `more`, joined if several events came together, up to each mark.
+
+        `ended` tells whether the whole body has come, so that `more` needs no time limit.
 
         Raises:
             ReportedError: An event is an error.
@@ -92,34 +99,33 @@ class EventReader:
                 for delta in self._joined(self._parser.feed(chunk[start : start + _BYTES_AT_ONCE])):
                     yield delta
             until = self._wait_until()
-            chunk = await (anext(chunks, None) if until is None else self._next(chunks, until))
+            chunk = await (more() if until is None or ended() else self._by(until, more))
         yield self._rest()
         self._close()
 
     def _joined(self, events: Iterator[Event]) -> Iterator[TextDelta]:
         """Yields the text of events that came together: up to each with a mark, while marks are looked for, and all."""
-        while passes := self._info.passes:
-            taken: list[TextDelta] = []
-            marked = False
+        info, marked = self._info, True
+        while marked:
+            passes, taken, marked = info.passes, list[TextDelta](), False
             try:
-                while not marked and (event := next(events, None)):
-                    taken.append(self._take((event,)))
-                    marked = passes(taken[-1], self._info)
+                for event in events:
+                    taken.append(delta := self._take(event))
+                    if passes and passes(delta, info):
+                        marked = True
+                        break
             except (faults.UpstreamError, ReportedError):
                 # The text before an error is the caller's.
-                if taken:
+                if passes and taken:
                     yield joined(taken)
                 raise
             yield joined(taken)
-            if not marked:
-                return
-        yield self._take(events)
 
-    async def _next(self, chunks: AsyncGenerator[bytes, None], until: float) -> bytes | None:
+    async def _by(self, until: float, more: More) -> bytes | None:
         """Returns the next chunk; None at the end, or if none comes by `until`, in the loop's time."""
         try:
             async with asyncio.timeout_at(until):
-                return await anext(chunks, None)
+                return await more()
         except TimeoutError:
             if not self._info.usage:
                 self._usage_wait.missed()
@@ -142,51 +148,54 @@ class EventReader:
         self._until = asyncio.get_running_loop().time() + seconds
         return self._until
 
-    def _take(self, events: Iterable[Event]) -> TextDelta:
-        done = self._done
-        before, finished = self._info.usage, self._info.finish_reason != finish_reasons.NOT_GIVEN
-        delta = joined([self._event(event) for event in events])
+    def _take(self, event: Event) -> TextDelta:
+        info, done, before = self._info, self._done, self._info.usage
+        finished = info.finish_reason != finish_reasons.NOT_GIVEN
+        self._has_events = True
+        kind, data = event
+        unusual = kind or len(data) < _LONGEST_MARK or "\n" in data
+        delta = self._unusual(kind, data) if unusual else self._read(data)
         self._done |= self._reader.done
-        counted = self._info.usage is not before
+        counted = info.usage is not before
         if counted and finished:
             self._usage_wait.came()
-        if not delta.is_empty or counted or self._done != done:
+        if delta != NOTHING or counted or self._done != done:
             # After each useful event the wait begins anew.
             self._until = None
             self._counted_last = counted and finished
         return delta
 
-    def _event(self, event: Event) -> TextDelta:
-        self._has_events = True
-        kind = event.kind.lower()
-        if kind and (ERROR in kind or "exception" in kind):
-            raise ReportedError(read_error(event.data))
+    def _unusual(self, kind: str, data: str) -> TextDelta:
+        """Returns the text of an event with a kind, without much data, or with several lines of it."""
+        kind = kind.lower()
+        if ERROR in kind or "exception" in kind:
+            raise ReportedError(read_error(data))
         if kind in _NO_TEXT:
-            return _NO_PIECE
-        if "\n" in event.data and not is_json(event.data):
+            return NOTHING
+        if "\n" in data and not is_json(data):
             # Some providers leave out the blank lines between events.
-            return joined([self._data(line) for line in event.data.split("\n") if line])
-        return self._data(event.data)
-
-    def _data(self, data: str) -> TextDelta:
+            return joined([self._unusual("", line) for line in data.split("\n") if line])
         if len(data) < _LONGEST_MARK:
             mark = data.strip(' "').lower()
             self._done |= mark == _DONE
             if mark == _DONE or mark in _NOTHING or mark in _NO_TEXT:
-                return _NO_PIECE
+                return NOTHING
+        return self._read(data)
+
+    def _read(self, data: str) -> TextDelta:
         try:
-            return self._reader.event(parse(data))
+            return self._reader.event(data)
         except faults.UpstreamError:
             # After the end mark, nothing needs to be understood.
             if not self._done:
                 raise
-        return _NO_PIECE
+        return NOTHING
 
     def _rest(self) -> TextDelta:
         """Returns the text that only the end of the stream settles."""
-        delta = _NO_PIECE
+        delta = NOTHING
         try:
-            delta = self._take(self._parser.close())
+            delta = joined([self._take(event) for event in self._parser.close()])
         except faults.UpstreamError as error:
             if error.reason != faults.MALFORMED:
                 raise

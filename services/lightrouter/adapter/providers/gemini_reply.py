@@ -10,8 +10,8 @@ from lightrouter.adapter import faults
 from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.asked import Block, state
-from lightrouter.adapter.providers.reply import begin_call, complain, meaning, not_all, note_model, note_text
-from lightrouter.adapter.text.coalesce import TextDelta, joined
+from lightrouter.adapter.providers.reply import begin_call, complain, meaning, not_all, note_model, note_text, parse
+from lightrouter.adapter.text.coalesce import NOTHING, TextDelta, joined
 from lightrouter.adapter.usage import merged, tokens
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.v1.chat_pb2 import ToolCall
@@ -19,7 +19,6 @@ from lightrouter.v1.chat_pb2 import ToolCall
 API: Final = "gemini"
 """The API's name in the state of answers."""
 
-_NOTHING: Final = TextDelta("", "")
 _SIGNATURE: Final = "thoughtSignature"
 # Parts of the provider's own tools, which are called beside the text.
 _BESIDE_TEXT: Final = frozenset(
@@ -49,10 +48,13 @@ class GeminiReply:
         if not any(name in document for name in ("candidates", "promptFeedback", "error")):
             complain(document)
             raise faults.malformed("a reply without candidates")
-        return self.event(document)
+        return self._read(document)
 
-    def event(self, document: Mapping[str, object]) -> TextDelta:
+    def event(self, data: str) -> TextDelta:
         """Returns the text of an event. See `ReplyReader.event`."""
+        return self._read(parse(data))
+
+    def _read(self, document: Mapping[str, object]) -> TextDelta:
         candidates, info = document.get("candidates"), self._info
         if "error" in document or not candidates:
             complain(document)
@@ -60,8 +62,8 @@ class GeminiReply:
         feedback = document.get("promptFeedback")
         if isinstance(feedback, dict) and feedback.get("blockReason", _UNSPECIFIED) != _UNSPECIFIED:
             # The API answers a prompt that it does not like without any candidate.
-            note_text(_NOTHING, finish_reasons.FILTER, info)
-        delta = _NOTHING
+            note_text(NOTHING, finish_reasons.FILTER, info)
+        delta = NOTHING
         if candidates:
             if not isinstance(candidates, list) or not all(isinstance(each, dict) for each in candidates):
                 raise faults.malformed("a candidate that is no object")
@@ -71,7 +73,7 @@ class GeminiReply:
 
     def end(self) -> TextDelta:
         """Returns no text: nothing is held back. See `ReplyReader.end`."""
-        return _NOTHING
+        return NOTHING
 
     def _candidate(self, candidate: Mapping[str, object]) -> TextDelta:
         content = candidate.get("content")
@@ -85,7 +87,7 @@ class GeminiReply:
         for rating in ratings if isinstance(ratings, list) else ():
             if isinstance(rating, dict) and rating.get("blocked") is True:
                 self._info.at_best = finish_reasons.FILTER
-        delta = joined([self._part(part) for part in parts] or [_NOTHING])
+        delta = joined([self._part(part) for part in parts] or [NOTHING])
         note_text(delta, meaning(candidate.get("finishReason")), self._info)
         if self._signed and self._info.finish_reason != finish_reasons.NOT_GIVEN:
             self._info.state = state(API, self._entry, "".join(self._text), self._calls, self._parts)
@@ -126,7 +128,7 @@ class GeminiReply:
             self._info, len(self._calls), call.get("name"), call.get("id"), arguments, offered=self._offered
         )
         if delta is None:
-            return _NOTHING
+            return NOTHING
         self._calls.append(ToolCall(name=delta.name, arguments=arguments))
         made = {"id": delta.id, "name": delta.name, "args": args if isinstance(args, dict) else {}}
         self._parts.append({"functionCall": made, **signed})

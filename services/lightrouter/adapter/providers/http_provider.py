@@ -21,7 +21,7 @@ from lightrouter.adapter.providers.events import EventReader, UsageWait, has_lin
 from lightrouter.adapter.providers.refusals import Refusal, features, refusal
 from lightrouter.adapter.providers.reply import ReportedError, parse
 from lightrouter.adapter.retry_after import wait_from_headers
-from lightrouter.adapter.text.coalesce import TextDelta, joined
+from lightrouter.adapter.text.coalesce import NOTHING, TextDelta, joined
 from lightrouter.runtime.messages import text_of
 
 # A choice: the words of an error come with its head, or the caller had better not wait for them.
@@ -91,47 +91,41 @@ class HttpProvider:
 
     async def _deltas(self, reply: Reply, reader: ReplyReader, info: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
         """Yields the text of a body. Its first characters tell whether it is a JSON document or a stream."""
-        async with aclosing(reply.chunks()) as chunks:
-            begin = b""
-            async for begin in chunks:
-                yield TextDelta("", "")
-                # Some providers send white space to keep the connection alive.
-                if begin.strip():
-                    break
-            if begin.strip().removeprefix(codecs.BOM_UTF8)[:1] in {b"{", b"[", b"<"}:
-                body = bytearray(begin)
-                async for chunk in chunks:
-                    body += chunk
-                    if len(body) > self._max_document_bytes:
-                        break
-                    yield TextDelta("", "")
-                if len(body) > self._max_document_bytes:
-                    raise faults.too_large(self._max_document_bytes)
-                text = _text(body)
-                if not has_lines(text):
-                    document = parse(text)
-                    if len(text) > _LONG_CHARACTERS:
-                        # Lets other tasks run between two long steps.
-                        await asyncio.sleep(0)
-                    yield reader.document(document)
-                    return
-                begin = bytes(body)
-            kind = reply.header("content-type").partition(";")[0].strip().lower()
-            events = EventReader(reader, info, self._usage_wait, kind, max_event_bytes=self._max_document_bytes)
-            async with aclosing(events.read(begin, chunks)) as deltas:
-                async for delta in deltas:
-                    yield delta
+        begin = b""
+        # Some providers send white space to keep the connection alive.
+        while not begin.strip() and (chunk := await reply.chunk()) is not None:
+            begin = chunk
+            yield NOTHING
+        if begin.strip().removeprefix(codecs.BOM_UTF8)[:1] in {b"{", b"[", b"<"}:
+            body = bytearray(begin)
+            while len(body) <= self._max_document_bytes and (chunk := await reply.chunk()) is not None:
+                body += chunk
+                yield NOTHING
+            if len(body) > self._max_document_bytes:
+                raise faults.too_large(self._max_document_bytes)
+            text = _text(body)
+            if not has_lines(text):
+                document = parse(text)
+                if len(text) > _LONG_CHARACTERS:
+                    # Lets other tasks run between two long steps.
+                    await asyncio.sleep(0)
+                yield reader.document(document)
+                return
+            begin = bytes(body)
+        kind = reply.header("content-type").partition(";")[0].strip().lower()
+        events = EventReader(reader, info, self._usage_wait, kind, max_event_bytes=self._max_document_bytes)
+        async with aclosing(events.read(begin, reply.chunk, reply.ended)) as deltas:
+            async for delta in deltas:
+                yield delta
 
     @staticmethod
     async def _error_body(reply: Reply) -> ErrorBody:
         """Returns the error that a failed reply reports in its body and headers."""
         content = bytearray()
         try:
-            async with asyncio.timeout(_DETAIL_SECONDS), aclosing(reply.chunks()) as chunks:
-                async for chunk in chunks:
+            async with asyncio.timeout(_DETAIL_SECONDS):
+                while len(content) <= _DETAIL_BYTES and (chunk := await reply.chunk()) is not None:
                     content += chunk
-                    if len(content) > _DETAIL_BYTES:
-                        break
         except (TimeoutError, faults.UpstreamError):
             pass
         body = read_error(content.decode("utf-8", "replace"))

@@ -11,8 +11,9 @@ from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.cumulative import CumulativeText
 from lightrouter.adapter.providers.openai_calls import read_calls
 from lightrouter.adapter.providers.openai_state import DETAILS, THINKING, kept_state
-from lightrouter.adapter.providers.reply import complain, contradict, meaning, not_all, note_model, note_text
-from lightrouter.adapter.text.coalesce import TextDelta, joined
+from lightrouter.adapter.providers.repeated import RepeatedEvents
+from lightrouter.adapter.providers.reply import complain, contradict, meaning, not_all, note_model, note_text, parse
+from lightrouter.adapter.text.coalesce import NOTHING, TextDelta, joined
 from lightrouter.adapter.usage import merged
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.toolcalls import ToolCalls, joined_pieces, pieces_of
@@ -33,10 +34,12 @@ _TAKEN_BACK: Final = ("reasoning_content", "reasoning")
 _NOT_TAKEN_BACK: Final = ("thinking", "reasoning_text")
 # Parts of content that are neither text nor missing from it: Mistral's sources of a text.
 _BESIDE_TEXT: Final = frozenset({"reference", "thinking", "reasoning", "redacted_thinking"})
-# The members of an event that has text alone.
-_PLAIN: Final = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier", "choices"})
+# The members of an event that has text alone, the end alone, or the counts alone.
+_PLAIN: Final = frozenset(
+    {"id", "object", "created", "model", "system_fingerprint", "service_tier", "choices", "usage"}
+)
 _PLAIN_CHOICE: Final = frozenset({"index", "delta", "finish_reason", "logprobs"})
-_PLAIN_DELTA: Final = frozenset({"content"})
+_PLAIN_DELTA: Final = frozenset({"content", "role"})
 
 
 class OpenAIReply:
@@ -52,20 +55,36 @@ class OpenAIReply:
         self._deltas: list[TextDelta] = []
         self._text = CumulativeText()
         self._reasoning = CumulativeText()
+        self._repeated = RepeatedEvents("content")
 
     def document(self, document: Mapping[str, object]) -> TextDelta:
         """Returns the text of a document. See `ReplyReader.document`."""
         delta = read(document, "message", self._info)
         return self._last(delta._replace(calls=joined_pieces((*delta.calls, *self._last_calls()))))
 
-    def event(self, document: Mapping[str, object]) -> TextDelta:
+    def event(self, data: str) -> TextDelta:
         """Returns the new text of an event, also of a provider with cumulative events. See `ReplyReader.event`."""
-        delta = read_plain(document, self._info) or read(document, "delta", self._info)
-        text, reasoning = self._text.feed(delta.text), self._reasoning.feed(delta.reasoning)
-        if not (text is delta.text and reasoning is delta.reasoning):
-            delta = delta._replace(text=text, reasoning=reasoning)
-        if not delta.is_empty:
+        repeated = self._repeated.text(data)
+        if repeated is None:
+            delta = self._read(data)
+        else:
+            delta = TextDelta(repeated, "")
+            note_text(delta, finish_reasons.NOT_GIVEN, self._info)
+        if delta.text and (text := self._text.feed(delta.text)) is not delta.text:
+            delta = delta._replace(text=text)
+        if delta.reasoning and (reasoning := self._reasoning.feed(delta.reasoning)) is not delta.reasoning:
+            delta = delta._replace(reasoning=reasoning)
+        if delta != NOTHING:
             self._deltas.append(delta)
+        return delta
+
+    def _read(self, data: str) -> TextDelta:
+        document = parse(data)
+        delta = read_plain(document, self._info)
+        if delta is None:
+            return read(document, "delta", self._info)
+        if self._info.finish_reason == finish_reasons.NOT_GIVEN and not document.get("usage"):
+            self._repeated.learn(data, delta.text)
         return delta
 
     def end(self) -> TextDelta:
@@ -78,11 +97,13 @@ class OpenAIReply:
 
     def _last(self, delta: TextDelta) -> TextDelta:
         """Fills in the state of the reply, which ends with `delta`; returns `delta`."""
-        calls = ToolCalls()
         self._deltas.append(delta)
-        calls.add(piece for each in self._deltas for piece in each.calls)
-        whole = joined(self._deltas)._replace(calls=tuple(pieces_of(calls.calls())))
-        self._info.state = kept_state(self._entry, whole, self._info)
+        pieces = [piece for each in self._deltas for piece in each.calls]
+        if pieces or self._info.reasoning_details:
+            calls = ToolCalls()
+            calls.add(pieces)
+            whole = joined(self._deltas)._replace(calls=tuple(pieces_of(calls.calls())))
+            self._info.state = kept_state(self._entry, whole, self._info)
         return delta
 
     def _last_calls(self) -> tuple[ToolCallDelta, ...]:
@@ -98,26 +119,33 @@ class OpenAIReply:
 
 
 def read_plain(document: Mapping[str, object], info: ReplyInfo) -> TextDelta | None:
-    """Returns the text of an event that has nothing else, as nearly all events of a stream; None for any other.
+    """Returns the text of an event that has only text, the end or the counts, as nearly all have; None for any other.
 
     It is what `read` returns, at a third of the time.
     """
-    choices = document.get("choices")
-    if not document.keys() <= _PLAIN or not isinstance(choices, list) or len(choices) != 1:
+    choices, counts = document.get("choices"), document.get("usage")
+    if not document.keys() <= _PLAIN or not isinstance(choices, list) or len(choices) > 1:
         return None
-    choice = choices[0]
-    if not isinstance(choice, dict) or not choice.keys() <= _PLAIN_CHOICE or _index(choice) > 0:
+    said = _plain_choice(choices[0]) if choices else (NOTHING, finish_reasons.NOT_GIVEN)
+    if said is None or (not choices and document.get("object") == "error"):
+        return None
+    if not info.model:
+        note_model(document.get("model"), info)
+    if isinstance(counts, dict):
+        info.usage = merged(info.usage, counts)
+    if choices:
+        note_text(*said, info)
+    return said[0]
+
+
+def _plain_choice(choice: object) -> tuple[TextDelta, FinishReason.ValueType] | None:
+    if not isinstance(choice, dict) or not choice.keys() <= _PLAIN_CHOICE or choice.get("index"):
         return None
     message = choice.get("delta")
-    if choice.get("finish_reason") is not None or not isinstance(message, dict) or message.keys() != _PLAIN_DELTA:
+    if not isinstance(message, dict) or not message.keys() <= _PLAIN_DELTA:
         return None
-    content = message["content"]
-    if not isinstance(content, str):
-        return None
-    note_model(document.get("model"), info)
-    delta = TextDelta(content, "")
-    note_text(delta, finish_reasons.NOT_GIVEN, info)
-    return delta
+    content, meant = message.get("content", ""), finish_reasons.meaning(choice.get("finish_reason"))
+    return (TextDelta(content, ""), meant) if isinstance(content, str) and meant is not None else None
 
 
 def read(document: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelta:
@@ -133,7 +161,7 @@ def read(document: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelt
     _note(document, info)
     if not choices and part == "delta":
         # An event may have neither text nor the end, for example only the counts.
-        return TextDelta("", "")
+        return NOTHING
     if not isinstance(choices, list) or not choices:
         raise faults.malformed("a reply without choices")
     for each in choices:
@@ -145,7 +173,7 @@ def read(document: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelt
     if part == "delta" and _index(choice) > 0:
         if not info.texts:
             info.others.append(choice)
-        return TextDelta("", "")
+        return NOTHING
     return _choice(choice, part, info)
 
 
@@ -219,7 +247,7 @@ def _text_of(choice: Mapping[str, object], part: str, info: ReplyInfo) -> TextDe
         if isinstance(text, str):
             return TextDelta(text, "")
         if part == "delta" and text is None:
-            return TextDelta("", "")
+            return NOTHING
         raise faults.malformed("a choice without text")
     return _text_of_message(message, info)
 

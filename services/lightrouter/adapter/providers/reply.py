@@ -11,7 +11,7 @@ from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.documents import load
 from lightrouter.adapter.providers.error_body import ErrorBody, error_body
-from lightrouter.adapter.text.coalesce import TextDelta
+from lightrouter.adapter.text.coalesce import NOTHING, TextDelta
 from lightrouter.v1.chat_pb2 import FinishReason, ToolCallDelta
 
 # A choice: longer than any model name.
@@ -95,10 +95,11 @@ def not_all(info: ReplyInfo) -> None:
 
 def note_text(delta: TextDelta, meant: FinishReason.ValueType, info: ReplyInfo) -> None:
     """Fills in that `delta` came, and why the text ended with it, if it did."""
-    has_text = bool(delta.text.strip() or delta.reasoning.strip() or delta.calls)
-    info.texts += not delta.is_empty
+    is_shown = bool(delta.text.strip() or delta.calls)
+    has_text = is_shown or bool(delta.reasoning.strip())
+    info.texts += delta != NOTHING
     if has_text:
-        info.ends_hidden = not (delta.text.strip() or delta.calls)
+        info.ends_hidden = not is_shown
     if meant != finish_reasons.NOT_GIVEN:
         info.went_on |= has_text and info.finish_reason == finish_reasons.STOP
         info.ended_with_text = has_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from lightrouter.runtime.toolcalls import calls_text, joined_pieces
 from lightrouter.v1.adapter_pb2 import GenerationResult
@@ -20,14 +20,15 @@ class TextDelta(NamedTuple):
     calls: tuple[ToolCallDelta, ...] = ()
 
     @property
-    def is_empty(self) -> bool:
-        """Whether it has nothing."""
-        return not (self.text or self.reasoning or self.calls)
-
-    @property
     def whole(self) -> str:
         """All that it has as one text, to count its tokens."""
-        return self.text + self.reasoning + (calls_text(self.calls) if self.calls else "")
+        if not (self.reasoning or self.calls):
+            return self.text
+        return self.text + self.reasoning + calls_text(self.calls)
+
+
+NOTHING: Final = TextDelta("", "")
+"""A piece without output."""
 
 
 def joined(deltas: Iterable[TextDelta]) -> TextDelta:

@@ -12,6 +12,7 @@ from lightrouter.v1.error_reason_pb2 import ErrorReason
 _VERSION: Final = b"\x01"
 # The limit of the field in adapter.proto, less room for the other members.
 _MAX_REASONING_BYTES: Final = 4 * 1024 * 1024 - 4096
+_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def encode(candidate: str, model: str, resume_state: ResumeState) -> bytes:
         members["p"] = resume_state.prompt_tokens
     if resume_state.span:
         members["s"] = resume_state.span
-    data = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
+    data = _json(members).encode()
     if len(data) > _MAX_REASONING_BYTES:
         return encode(candidate, model, replace(resume_state, head="", inside=False, reasoning=""))
     return _VERSION + data

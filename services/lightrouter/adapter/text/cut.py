@@ -7,13 +7,12 @@ from typing import Final, NamedTuple
 
 from lightrouter.adapter import usage
 from lightrouter.adapter.exchange import Piece, ReplyInfo
-from lightrouter.adapter.text.coalesce import TextDelta, utf8_bytes
+from lightrouter.adapter.text.coalesce import NOTHING, TextDelta, joined, utf8_bytes
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.chat_pb2 import FinishReason
 
 _UNSPECIFIED: Final = FinishReason.FINISH_REASON_UNSPECIFIED
 _LENGTH: Final = FinishReason.FINISH_REASON_LENGTH
-_NOTHING: Final = TextDelta("", "")
 # A choice: events with more bytes than this on average are not single tokens.
 _LONGEST_TOKEN: Final = 16
 
@@ -24,22 +23,12 @@ class _Place(NamedTuple):
     reasoning: int | None
     text: int | None
 
-    def behind(self, delta: Piece) -> _Place:
-        """Returns the place behind a delta that begins here."""
-        return _Place((self.reasoning or 0) + len(delta.reasoning), (self.text or 0) + len(delta.text))
-
-    def within(self, delta: Piece, characters: int) -> _Place:
-        """Returns the place behind the first characters of a delta that begins here; reasoning comes before text."""
-        hidden = min(characters, len(delta.reasoning))
-        return _Place((self.reasoning or 0) + hidden, (self.text or 0) + characters - hidden)
-
 
 class Cut:
     """Cuts the text of one attempt.
 
     Attributes:
         reached: The finish reason once the text is cut; unspecified before.
-        tokens: The tokens so far, hidden reasoning included; 0 if there is neither a limit nor a checkpoint.
     """
 
     def __init__(self, most: int | None, stops: Sequence[str], checkpoint: int = 0) -> None:
@@ -54,12 +43,24 @@ class Cut:
         self._events = 0
         self._bytes = 0
         self._ended = False
-        # What was counted since the last parts, and the marks in it.
-        self._counted: _Place | None = None
+        # The characters that were counted since the last parts, and the marks in them.
+        self._is_counted = False
+        self._reasoning = self._text = 0
         self._middle: _Place | None = None
         self._end: _Place | None = None
         self.reached = _UNSPECIFIED
-        self.tokens = 0
+        self._tokens = 0
+        # What came after the last mark, which is counted only if somebody asks for the tokens.
+        self._uncounted: list[TextDelta] = []
+        self._info = ReplyInfo()
+
+    @property
+    def tokens(self) -> int:
+        """The tokens so far, hidden reasoning included; 0 if there is neither a limit nor a checkpoint."""
+        if self._uncounted:
+            self._tokens += self._count(joined(self._uncounted), self._info)
+            self._uncounted.clear()
+        return self._tokens
 
     @property
     def ahead(self) -> bool:
@@ -72,19 +73,20 @@ class Cut:
         A limit or a checkpoint lies behind its last token, if the text has not ended there: it is never in a delta with
         which the provider gives its finish reason, unless the delta goes beyond it.
         """
-        before, tokens = self.tokens, self._count(delta, info)
-        self.tokens += tokens
-        most, checkpoint, counted = self._most, self._checkpoint, self._counted or _Place(0, 0)
-        self._counted = counted.behind(delta)
-        passes = False
+        tokens = self._count(delta, info)
+        self._tokens += tokens
+        most, checkpoint, passes = self._most, self._checkpoint, False
         if most is not None and self.reached == _UNSPECIFIED and self._passes(most, info):
             self.reached = _LENGTH
-            self._end = counted.within(delta, _characters(delta, most - before, tokens))
+            self._end = self._within(delta, most, tokens)
             passes = True
         if checkpoint is not None and self._passes(checkpoint, info):
             self._checkpoint = None
-            self._middle = counted.within(delta, _characters(delta, checkpoint - before, tokens))
+            self._middle = self._within(delta, checkpoint, tokens)
             passes = True
+        self._is_counted = True
+        self._reasoning += len(delta.reasoning)
+        self._text += len(delta.text)
         return passes
 
     def parts(self, delta: TextDelta, info: ReplyInfo) -> tuple[TextDelta, ...]:
@@ -93,13 +95,19 @@ class Cut:
         The delta is one event, or several that were counted and then joined, of which only the last has a mark.
         """
         if self._ended:
-            return (_NOTHING,)
+            return (NOTHING,)
         if not self._counts:
             return (delta,)
-        if self._counted is None:
+        if not (self._is_counted or self.ahead):
+            self._info = info
+            self._uncounted.append(delta)
+            return (delta,)
+        if not self._is_counted:
             self.count(delta, info)
         middle, end = self._middle, self._end
-        self._counted = self._middle = self._end = None
+        self._middle = self._end = None
+        self._is_counted = False
+        self._reasoning = self._text = 0
         self._ended = end is not None
         if middle is None:
             return (_between(delta, None, end),)
@@ -117,7 +125,15 @@ class Cut:
         return TextDelta(delta.text[:found], delta.reasoning, delta.calls)
 
     def _passes(self, mark: int, info: ReplyInfo) -> bool:
-        return self.tokens > mark or (self.tokens == mark and info.finish_reason == _UNSPECIFIED)
+        return self._tokens > mark or (self._tokens == mark and info.finish_reason == _UNSPECIFIED)
+
+    def _within(self, delta: Piece, mark: int, tokens: int) -> _Place:
+        """Returns the place of a mark in a delta of `tokens` that is counted now; reasoning comes before text."""
+        characters, room = len(delta.reasoning) + len(delta.text), tokens - (self._tokens - mark)
+        if room < tokens:
+            characters = characters * room // tokens
+        hidden = min(characters, len(delta.reasoning))
+        return _Place(self._reasoning + hidden, self._text + characters - hidden)
 
     def _count(self, delta: Piece, info: ReplyInfo) -> int:
         """Returns the tokens of a delta: by the provider's count, by its events, or by the length of the text."""
@@ -125,21 +141,13 @@ class Cut:
         events, self._events = info.texts - self._events, info.texts
         self._bytes += utf8_bytes(text)
         if info.written is not None:
-            return info.written - self.tokens
-        counted = None if self.tokens else usage.written_tokens(info.usage)
+            return info.written - self._tokens
+        counted = usage.written_tokens(info.usage) if info.usage and not self._tokens else None
         if counted is not None and counted != info.counted_ahead:
             return counted
-        return events if self._bytes <= _LONGEST_TOKEN * self._events else _estimated(text)
-
-
-def _estimated(text: str) -> int:
-    return estimate_tokens(text if text.isascii() else text.encode("utf-8", "replace").decode())
-
-
-def _characters(delta: Piece, room: int, tokens: int) -> int:
-    """Returns the characters of the first `room` of the `tokens` of a delta."""
-    whole = len(delta.reasoning) + len(delta.text)
-    return whole * room // tokens if room < tokens else whole
+        if self._bytes <= _LONGEST_TOKEN * self._events:
+            return events
+        return estimate_tokens(text if text.isascii() else text.encode("utf-8", "replace").decode())
 
 
 def _between(delta: TextDelta, begin: _Place | None, end: _Place | None) -> TextDelta:

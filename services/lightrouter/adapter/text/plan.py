@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from lightrouter.adapter.exchange import ProviderRequest
 from lightrouter.adapter.quirks import Quirks
 from lightrouter.adapter.text.boundary import REPLACEMENT
-from lightrouter.adapter.text.continuation import ResumeState
+from lightrouter.adapter.text.continuation import NOTHING, ResumeState
 from lightrouter.adapter.text.cut import Cut
 from lightrouter.adapter.text.opening import Opening, PrefillUse
 from lightrouter.adapter.text.reasoning import ThinkSplitter
@@ -77,6 +77,7 @@ def make_plan(
     checkpoint: int = 0,
     *,
     continues_prefills: bool = False,
+    begins_blank: bool = False,
 ) -> Plan:
     """Returns the plan for `generation` by the candidate of `entry`.
 
@@ -89,6 +90,7 @@ def make_plan(
         quirks: The known quirks of the provider.
         checkpoint: The new tokens before the checkpoint, 0 for none. A limit that comes first makes it needless.
         continues_prefills: Whether the provider is known to continue prefills.
+        begins_blank: Whether it is known to begin texts with white space.
     """
     sampling = generation.sampling
     messages = generation.messages[:]
@@ -128,27 +130,28 @@ def make_plan(
         request=ProviderRequest(
             messages, sampling, most, prefill, reasoning, quirks, checkpoint, generation.output, boots or goes_on
         ),
-        resume_state=resume_state if has_prefill else ResumeState(),
+        resume_state=resume_state if has_prefill else NOTHING,
         visible=has_prefill and bool(generation.prefix),
         restarted=restarted,
         stops=tuple(sampling.stop) or entry.sampling.stop,
         trusted=trusted,
+        begins_blank=begins_blank,
     )
 
 
 def next_resume_state(
-    transcript: Transcript, before: ResumeState, used: Usage, *, takes_reasoning_back: bool
+    transcript: Transcript, before: ResumeState, used: Usage, span: str, *, takes_reasoning_back: bool
 ) -> ResumeState:
-    """Returns the state after an output of `used` tokens that went on from `before` and that a limit cut."""
-    if not before.prompt_tokens and not used.estimated:
-        before = replace(before, prompt_tokens=used.input_tokens)
+    """Returns the state after an output of `used` tokens, which `span` wrote from `before` on and a limit cut."""
+    prompt_tokens = before.prompt_tokens or (0 if used.estimated else used.input_tokens)
     if transcript.prefill_use is PrefillUse.RESTARTED:
-        before = ResumeState(prompt_tokens=before.prompt_tokens)
+        before = NOTHING
     takes_back = takes_reasoning_back or before.reasoning
     return ResumeState(
         head=transcript.head,
         inside=transcript.inside,
         reasoning=(before.reasoning + transcript.field_reasoning).rstrip(REPLACEMENT) if takes_back else "",
         tokens=before.tokens + used.output_tokens,
-        prompt_tokens=before.prompt_tokens,
+        prompt_tokens=prompt_tokens,
+        span=span,
     )

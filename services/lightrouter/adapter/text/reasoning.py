@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from lightrouter.adapter.text.boundary import REPLACEMENT, partial_suffix
-from lightrouter.adapter.text.coalesce import TextDelta
+from lightrouter.adapter.text.coalesce import NOTHING, TextDelta
 from lightrouter.pool.choices import THINK_TAGS, Thinking
 
 
@@ -77,7 +77,7 @@ class ThinkSplitter:
         if self._at is not _At.INSIDE and not self._pending and written.isspace():
             # A model may write white space without end.
             self._blanks.append(written)
-            return TextDelta("", "")
+            return NOTHING
         self._pending = "".join((*self._blanks, self._pending, written))
         self._blanks.clear()
         while self._pending:
@@ -105,7 +105,7 @@ class ThinkSplitter:
         pending, self._pending = "".join((*self._blanks, self._pending)), ""
         self._blanks.clear()
         if cut or not pending or self._at is _At.TEXT:
-            return TextDelta("", "")
+            return NOTHING
         if self._at is _At.INSIDE:
             self._head.append(pending)
             return TextDelta("", pending)

@@ -91,9 +91,9 @@ def admit(
     share = 1.0 if policy.candidates else defaults.probation_share
     left_out = {why.candidate: why for spec in specs if (why := why_not(spec) or _on_probation(spec, draw, share))}
     prompt_tokens = messages_tokens(prompt.messages) + output_tokens(prompt.output)
-    resumes = prompt.output == OutputSpec()
     fitting = _fitting(specs, left_out, snapshot, policy, sampling.max_output_tokens, prompt_tokens, ledger)
-    fitting = [replace(candidate, resumes=resumes) for candidate in fitting]
+    if prompt.output != OutputSpec():
+        fitting = [replace(candidate, resumes=False) for candidate in fitting]
     asked, standby = _asked(fitting, left_out, policy.k, ledger)
     asked, standby, author = _after_author(prompt, asked, standby)
     ceiling = policy.max_cost_nanousd if policy.HasField("max_cost_nanousd") else None

@@ -6,7 +6,16 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from opentelemetry.trace import Span, Status, StatusCode, Tracer, format_trace_id, get_current_span
+from opentelemetry import context
+from opentelemetry.trace import (
+    Span,
+    Status,
+    StatusCode,
+    Tracer,
+    format_trace_id,
+    get_current_span,
+    set_span_in_context,
+)
 
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import Merged
@@ -36,23 +45,26 @@ def traced(tracer: Tracer, name: str, deadline: Deadline, stage: str = "") -> It
         stage: The name of the stage; empty for the route.
     """
     attributes = {names.STAGE: stage} if stage else None
-    with tracer.start_as_current_span(
-        name, attributes=attributes, record_exception=False, set_status_on_exception=False
-    ) as span:
-        try:
-            yield span
-        except ServiceError as error:
-            _failed(span, error.reason, error.message)
-            raise
-        except asyncio.CancelledError:
-            if deadline.at_hand:
-                _failed(span, ERROR_REASON_DEADLINE_EXCEEDED, "the deadline passed")
-            else:
-                _failed(span, ERROR_REASON_CANCELLED, "the caller did not wait for the end")
-            raise
-        except Exception:
-            _failed(span, ERROR_REASON_INTERNAL, "the service has a defect; its log says more under this trace id")
-            raise
+    span = tracer.start_span(name, attributes=attributes)
+    # The SDK's own context managers do this in three layers.
+    token = context.attach(set_span_in_context(span))
+    try:
+        yield span
+    except ServiceError as error:
+        _failed(span, error.reason, error.message)
+        raise
+    except asyncio.CancelledError:
+        if deadline.at_hand:
+            _failed(span, ERROR_REASON_DEADLINE_EXCEEDED, "the deadline passed")
+        else:
+            _failed(span, ERROR_REASON_CANCELLED, "the caller did not wait for the end")
+        raise
+    except Exception:
+        _failed(span, ERROR_REASON_INTERNAL, "the service has a defect; its log says more under this trace id")
+        raise
+    finally:
+        context.detach(token)
+        span.end()
 
 
 def _failed(span: Span, reason: ErrorReason.ValueType, message: str) -> None:

@@ -34,7 +34,7 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.metrics.export import Histogram as Points
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import get_current_span
+from opentelemetry.trace import SpanContext, get_current_span
 
 from lightrouter.runtime.telemetry.instruments import Instrument, Values, attributes
 
@@ -79,12 +79,12 @@ class Histogram:
 
 
 class _Series:
-    __slots__ = ("_begun", "_bounds", "_buckets", "_exemplars", "_least", "_most", "_sum")
+    __slots__ = ("_begun", "_bounds", "_buckets", "_least", "_most", "_seen", "_sum")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds = bounds
         self._buckets = [0] * (len(bounds) + 1)
-        self._exemplars: dict[int, Exemplar] = {}
+        self._seen: dict[int, tuple[float, int, SpanContext]] = {}
         self._sum: float = 0
         self._least, self._most = float("inf"), float("-inf")
         self._begun = time.time_ns()
@@ -99,11 +99,10 @@ class _Series:
             self._most = value
         span = get_current_span()
         if span.is_recording():
-            seen = span.get_span_context()
-            self._exemplars[bucket] = Exemplar({}, value, time.time_ns(), seen.span_id, seen.trace_id)
+            self._seen[bucket] = value, time.time_ns(), span.get_span_context()
 
     def point(self, now: int, of: dict[str, Any]) -> HistogramDataPoint:
-        exemplars, self._exemplars = self._exemplars, {}
+        seen, self._seen = self._seen, {}
         buckets = self._buckets.copy()
         return HistogramDataPoint(
             attributes=of,
@@ -115,7 +114,7 @@ class _Series:
             explicit_bounds=self._bounds,
             min=self._least,
             max=self._most,
-            exemplars=list(exemplars.values()),
+            exemplars=[Exemplar({}, value, at, by.span_id, by.trace_id) for value, at, by in seen.values()],
         )
 
 

@@ -1,7 +1,8 @@
 """Encodes spans as OTLP messages at a fraction of the cost of the SDK's encoder.
 
 Most attributes of a span repeat those of the span before it: caller, method, status. So an attribute with a short text
-is encoded once and then copied. The message is built in place, since all spans have one resource and one scope.
+or a small number is encoded once and then copied. The message is built in place, since all spans have one resource and
+one scope.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from opentelemetry.util.types import AttributeValue
 # Choices: names and labels repeat and are short; at most some megabytes are kept.
 _LONGEST_KEPT: Final = 64
 _MOST_TEXTS: Final = 16
+_LARGEST_KEPT: Final = 16
 _MOST_KEPT: Final = 4096
 _LOCAL: Final = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
 _REMOTE: Final = _LOCAL | SpanFlags.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
@@ -66,9 +68,7 @@ def _add(message: Span, span: ReadableSpan, context: SpanContext) -> None:
     message.end_time_unix_nano = span.end_time or 0
     _say(message, span.attributes or {})
     for event in span.events:
-        message.events.add(name=event.name, time_unix_nano=event.timestamp).attributes.extend(
-            _attributes(event.attributes or {})
-        )
+        _say(message.events.add(name=event.name, time_unix_nano=event.timestamp), event.attributes or {})
     for link in span.links:
         trace_id, span_id = link.context.trace_id.to_bytes(16, "big"), link.context.span_id.to_bytes(8, "big")
         message.links.add(trace_id=trace_id, span_id=span_id, flags=_REMOTE if link.context.is_remote else _LOCAL)
@@ -77,27 +77,31 @@ def _add(message: Span, span: ReadableSpan, context: SpanContext) -> None:
         message.status.message = span.status.description
 
 
-def _say(message: Span, attributes: Mapping[str, AttributeValue]) -> None:
-    kept = []
+def _say(message: Span | Span.Event, attributes: Mapping[str, AttributeValue]) -> None:
+    kept, of_span = [], isinstance(message, Span)
     for key, value in attributes.items():
         if _is_short(value):
-            kept.append(_field(key, value))
+            kept.append(_field(key, value, of_span))
         else:
             _set(message.attributes.add(key=key).value, value)
     message.MergeFromString(b"".join(kept))
 
 
-def _is_short(value: AttributeValue) -> TypeGuard[str | tuple[str, ...]]:
-    """Tells whether the value is one short text or a few, which probably repeat."""
+def _is_short(value: AttributeValue) -> TypeGuard[str | int | tuple[str, ...]]:
+    """Tells whether the value is a short text or a few, a small number, or true or false, which probably repeat."""
     if isinstance(value, str):
         return len(value) <= _LONGEST_KEPT
+    if isinstance(value, int):
+        return 0 <= value <= _LARGEST_KEPT
     return isinstance(value, tuple) and bool(value) and isinstance(value[0], str) and len(value) <= _MOST_TEXTS
 
 
-@lru_cache(_MOST_KEPT)
-def _field(key: str, value: str | tuple[str, ...]) -> bytes:
-    """Returns an attribute in its encoded form; merging that into the span's message costs less than building it."""
-    return Span(attributes=_attributes({key: value})).SerializeToString()
+# Typed, because 1 equals true.
+@lru_cache(_MOST_KEPT, typed=True)
+def _field(key: str, value: str | int | tuple[str, ...], of_span: bool) -> bytes:
+    """Returns an attribute of a span or an event, encoded; merging that costs less than building it in the message."""
+    kind = Span if of_span else Span.Event
+    return kind(attributes=_attributes({key: value})).SerializeToString()
 
 
 def _attributes(attributes: Mapping[str, AttributeValue]) -> list[KeyValue]:

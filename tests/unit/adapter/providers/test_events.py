@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -49,13 +48,14 @@ async def test_events_that_come_together_are_one_piece_up_to_each_mark(
     info = ReplyInfo(passes=None if marked is None else passes)
     half, rest = _event("e")[:9], _event("e")[9:]
 
-    async def chunks() -> AsyncGenerator[bytes, None]:
-        for chunk in (_event("d"), half, rest, _event("")):
-            yield chunk
+    chunks = iter((_event("d"), half, rest, _event("")))
+
+    async def following() -> bytes | None:
+        return next(chunks, None)
 
     pieces = []
     begin = _event("a") + _event("b") + _event("c")
-    async for delta in EventReader(OpenAIReply(ENTRY, info), info, UsageWait()).read(begin, chunks()):
+    async for delta in EventReader(OpenAIReply(ENTRY, info), info, UsageWait()).read(begin, following):
         pieces.append(delta.text)
         if not more and delta.text and delta.text[-1] in (marked or ""):
             info.passes = None
@@ -68,13 +68,12 @@ async def test_text_before_an_error_comes_before_it() -> None:
     info = ReplyInfo(passes=lambda _piece, _info: False)
     pieces = []
 
-    async def nothing() -> AsyncGenerator[bytes, None]:
-        for chunk in tuple[bytes, ...]():
-            yield chunk
+    async def nothing() -> bytes | None:
+        return None
 
     async def read() -> None:
         body = _event("a") + _event("b") + b'data: {"error": {"message": "no"}}\n\n' + _event("c")
-        async for delta in EventReader(OpenAIReply(ENTRY, info), info, UsageWait()).read(body, nothing()):
+        async for delta in EventReader(OpenAIReply(ENTRY, info), info, UsageWait()).read(body, nothing):
             pieces.append(delta.text)  # noqa: PERF401 - what came before the error
 
     with pytest.raises(ReportedError):

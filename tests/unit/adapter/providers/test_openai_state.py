@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -31,8 +32,8 @@ def answered(pieces: Iterable[Members], *, streamed: bool, entry: CandidateEntry
     info = ReplyInfo()
     reader = OpenAI(entry).reader(REQUEST, info)
     if streamed:
-        deltas = [reader.event(delta(message=dict(piece))) for piece in pieces]
-        deltas += [reader.event(delta(finish="tool_calls")), reader.end()]
+        deltas = [reader.event(json.dumps(delta(message=dict(piece)))) for piece in pieces]
+        deltas += [reader.event(json.dumps(delta(finish="tool_calls"))), reader.end()]
     else:
         (piece,) = pieces
         deltas = [reader.document(completion(None, "tool_calls", message={"content": None, **piece}))]

@@ -6,7 +6,7 @@ import asyncio
 import copy
 import json
 import re
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -69,13 +69,14 @@ def read_events(dialect: Dialect, chunks: Sequence[bytes], *, apart: bool = Fals
     """Reads a stream; raises what its reader raises."""
 
     async def run() -> Result:
-        async def rest() -> AsyncGenerator[bytes, None]:
-            for chunk in chunks:
-                yield chunk
+        left = iter(chunks)
+
+        async def more() -> bytes | None:
+            return next(left, None)
 
         info = ReplyInfo(passes=(lambda _piece, _info: True) if apart else None)
         reader = EventReader(made(dialect).reader(REQUEST, info), info, UsageWait())
-        deltas = [delta async for delta in reader.read(b"", rest())]
+        deltas = [delta async for delta in reader.read(b"", more)]
         return joined(deltas), info
 
     return asyncio.run(run())
