@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from lightrouter.learned.boots import BootShare, room
+from lightrouter.learned.followups import Followups
 from lightrouter.learned.steps import Step
 from lightrouter.runtime.ledger import MOST_NANOUSD
 from lightrouter.selector.costs import expected_cost
@@ -55,12 +56,29 @@ class BootPlan(NamedTuple):
     """A plan to boot.
 
     Attributes:
-        candidates: How many of the candidates boot, the most valuable ones.
-        value: What the plan is expected to give and to cost.
+        share: What was learned of such boots.
+        value: What the plan is expected to give and to cost, up to its first answer.
     """
 
-    candidates: int
+    share: BootShare
     value: ActionValue
+
+    def followups(self, outright: Followups) -> Followups:
+        """Returns what the answers after it are expected to come to, from those after an answer asked outright."""
+        return Followups(self.share.further_gain * outright.gain, self.share.further_cost * outright.cost)
+
+    def is_better(self, ask: ActionValue, further: Followups, worth: int) -> bool:
+        """Returns whether the plan is worth more than an answer asked outright, each with the answers after it.
+
+        Args:
+            ask: The action of asking outright for the first answer.
+            further: What the answers after it are expected to come to.
+            worth: What a right answer is worth, in nano-dollars.
+        """
+        whole = ask.net_value + further.value(worth)
+        return (
+            self.value.net_value > ask.net_value and self.value.net_value + self.followups(further).value(worth) > whole
+        )
 
 
 def best_boots(
@@ -99,4 +117,4 @@ def _plan(share: BootShare, booting: Sequence[Starter], worth: int) -> BootPlan:
         output_tokens=share.tokens,
         net_value=step.value(worth),
     )
-    return BootPlan(len(booting), value)
+    return BootPlan(share, value)
