@@ -81,22 +81,18 @@ class BootPlan(NamedTuple):
         )
 
 
-def best_boots(
-    shares: Sequence[BootShare], starters: Sequence[Starter], worth: int, *, options: bool
-) -> BootPlan | None:
+def best_boots(shares: Sequence[BootShare], starters: Sequence[Starter], worth: int) -> BootPlan | None:
     """Returns the most valuable plan to boot; None if there is none from which a rise is expected.
 
     Args:
-        shares: What was learned of boots.
+        shares: What was learned of boots on prompts of this kind.
         starters: The candidates, the one that is most worth asking outright first.
         worth: What a right answer is worth, in nano-dollars, 0 or more.
-        options: Whether the prompt has lettered options.
     """
     plans = [
         _plan(each, starters[: each.candidates], worth)
         for each in shares
         if each.share > 0
-        and each.options == options
         and each.candidates <= len(starters)
         and all(starter.can_write(each.tokens) for starter in starters[: each.candidates])
     ]

@@ -7,6 +7,7 @@ from math import inf
 from statistics import fmean
 from typing import Final
 
+from lightrouter.learned.boots import BootShare
 from lightrouter.learned.features import Candidate, PartialAnswer
 from lightrouter.learned.followups import Followups, Offer
 from lightrouter.learned.model import Model, Outlook
@@ -86,7 +87,7 @@ def first_steps(
     if not ranked:
         return []
     told = bool(most_answers) and not first_step_only
-    plan = boot_plan(model, prompt, ranked, candidates, worth)
+    plan = boot_plan(_shares(model, prompt), ranked, candidates, worth)
     if not (told or plan):
         return ranked
     by_name = {each.candidate: described(each) for each in candidates}
@@ -105,21 +106,32 @@ def first_steps(
 
 
 def boot_plan(
-    model: Model, prompt: str, ranked: Sequence[RankedCandidate], candidates: Sequence[ShortlistCandidate], worth: int
+    shares: Sequence[BootShare],
+    ranked: Sequence[RankedCandidate],
+    candidates: Sequence[ShortlistCandidate],
+    worth: int,
 ) -> BootPlan | None:
-    """Returns the most valuable plan to boot; None if the model knows of none.
+    """Returns the most valuable plan to boot; None if there is none from which a rise is expected.
 
-    For `ranked` see `asked_outright`; for the others, `first_steps`.
+    Args:
+        shares: What was learned of boots on prompts of this kind.
+        ranked: The candidates with the actions of asking them outright, the most valuable one first.
+        candidates: The same, with their terms.
+        worth: What a right answer is worth, in nano-dollars, 0 or more.
     """
-    if not model.boots:
-        return None
     terms = {each.candidate: each.terms for each in candidates}
     starters = [
         Starter(terms[each.candidate], min(max(ask.gain, 0.0), 1.0), ask.output_tokens)
         for each in ranked
         for ask in each.actions[:1]
     ]
-    return best_boots(model.boots, starters, worth, options=bool(model.featurizer.question(prompt).options))
+    return best_boots(shares, starters, worth)
+
+
+def _shares(model: Model, prompt: str) -> list[BootShare]:
+    """Returns what the model knows of boots on prompts of this kind."""
+    lettered = bool(model.boots) and bool(model.featurizer.question(prompt).options)
+    return [each for each in model.boots if each.options == lettered]
 
 
 def _tell(action: ActionValue, further: Followups, ranked: Sequence[RankedCandidate]) -> None:

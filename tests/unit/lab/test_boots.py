@@ -1,4 +1,4 @@
-"""What boots give is learned from answers that are cut: it is there if beginnings tell who is right, and else not."""
+"""What boots give is learned from answers that are cut, and kept only where it pays on whole routes."""
 
 from __future__ import annotations
 
@@ -6,24 +6,30 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from lightrouter.lab.training.boots import boot_shares
 from lightrouter.lab.training.cases import Cases
 from lightrouter.lab.training.quality import TrainingOptions
-from lightrouter.lab.training.train import train
+from lightrouter.lab.training.train import Planning, cross_planned, train
 from lightrouter.learned.artifact import FILES, MANIFEST, load, save
 from lightrouter.recording.load import load_labelled
+from lightrouter.recording.prices import Price, PriceList
 from lightrouter.recording.recording import LabelledRecording
 from tests import recordings
 
-OPTIONS = TrainingOptions(boot_tokens=(5, 10), rounds=40)
+OPTIONS = TrainingOptions(boot_tokens=(5, 10), rounds=20)
 _SURE = "It is certain, for the sum proves it at once."
 _UNSURE = "Perhaps, maybe, it might be, but who could know."
 _WORDS = ["add", "subtract", "number", "digit", "total", "carry", "multiply", "divide", "equals", "quotient"]
 # A choice: enough for the trees to find what tells, and for a learned rise beyond two standard errors.
-_PROMPTS = 240
+_PROMPTS = 180
+# Words of an answer behind its beginning: one that costs much more than a boot, and one that costs as much.
+_LONG, _SHORT = 150, 0
+# Per million tokens; a word of a right answer is worth many of them.
+PRICES = PriceList(other=Price(input=0.1, output=4.0), models={})
 
 
-def recorded(path: Path, *, telling: bool, options: bool = True, prompts: int = _PROMPTS) -> LabelledRecording:
+def recorded(
+    path: Path, *, telling: bool, options: bool = True, words: int = _LONG, prompts: int = _PROMPTS
+) -> LabelledRecording:
     """Two models, each right on half of the prompts whatever the other is; who is wrong hedges if that is to tell."""
     drawn = random.Random(1)
     lines: list[dict[str, object]] = []
@@ -35,36 +41,63 @@ def recorded(path: Path, *, telling: bool, options: bool = True, prompts: int = 
             is_right = drawn.random() < 0.5
             letter = right if is_right else drawn.choice([each for each in "ABCD" if each != right])
             sure = is_right if telling else drawn.random() < 0.5
-            text = f"{_SURE if sure else _UNSURE} So the answer is ({letter})."
+            text = f"{_SURE if sure else _UNSURE}{' so' * words} So the answer is ({letter})."
             responses[name] = {"text": text, "quality": float(is_right), "answer": letter}
         choices = "\nA. one\nB. two\nC. six\nD. ten\n" if options else ""
         lines.append({"id": f"p{number}", "prompt": question + choices, "answer": right, "responses": responses})
     return load_labelled(recordings.write(path, lines))
 
 
-def test_telling_beginnings_give_a_rise_near_all_that_a_perfect_choice_would(tmp_path: Path) -> None:
-    shares = boot_shares(Cases.of([recorded(tmp_path / "one.jsonl", telling=True)]), OPTIONS, 0)
-    assert [(each.options, each.candidates, each.tokens) for each in shares] == [(True, 2, 5), (True, 2, 10)]
-    assert all(each.share > 0.7 for each in shares)
+def planning(*recorded: LabelledRecording) -> Planning:
+    return cross_planned(Cases.of(recorded), replace(OPTIONS, boots=True), 0, PRICES)
 
 
-def test_beginnings_that_tell_nothing_give_none(tmp_path: Path) -> None:
-    shares = boot_shares(Cases.of([recorded(tmp_path / "one.jsonl", telling=False)]), OPTIONS, 0)
-    assert [each.share for each in shares] == [0.0, 0.0]
+def test_telling_beginnings_of_long_answers_pay(tmp_path: Path) -> None:
+    found = planning(recorded(tmp_path / "one.jsonl", telling=True))
+    assert [(each.options, each.candidates, each.tokens) for each in found.boots] == [(True, 2, 5), (True, 2, 10)]
+    assert all(each.share > 0.5 for each in found.boots)
+    # The choice has told what a further answer would.
+    assert all(each.further_gain < 0.5 for each in found.boots)
+    (paid,) = found.paid
+    assert (paid.options, paid.prompts, paid.kept) == (True, _PROMPTS, True)
+    assert 0 < paid.begun <= 1
+    assert paid.row == {
+        "options": True,
+        "prompts": _PROMPTS,
+        "begun": round(paid.begun, 4),
+        "gain": [round(each, 5) for each in paid.gain],
+        "kept": True,
+    }
+
+
+def test_telling_beginnings_of_short_answers_do_not(tmp_path: Path) -> None:
+    """What a loser writes until the choice is known costs as much as its whole answer, which tells more."""
+    found = planning(recorded(tmp_path / "one.jsonl", telling=True, words=_SHORT))
+    assert not found.boots
+    assert [each.kept for each in found.paid] == [False]
+    assert found.paid[0].gain.mean <= 0
+
+
+def test_beginnings_that_tell_nothing_do_not(tmp_path: Path) -> None:
+    found = planning(recorded(tmp_path / "one.jsonl", telling=False))
+    assert not found.boots
+    assert [each.kept for each in found.paid] == [False]
 
 
 def test_lettered_and_other_prompts_are_learned_apart(tmp_path: Path) -> None:
-    both = [
+    found = planning(
         recorded(tmp_path / "one.jsonl", telling=True),
         recorded(tmp_path / "two.jsonl", telling=False, options=False),
-    ]
-    found = {(each.options, each.tokens): each.share for each in boot_shares(Cases.of(both), OPTIONS, 0)}
-    assert found[True, 10] > 0.5 > found[False, 10]
+    )
+    assert {each.options for each in found.boots} == {True}
+    assert [(each.options, each.kept) for each in found.paid] == [(True, True), (False, False)]
 
 
 def test_a_training_learns_it_if_it_is_to_and_nothing_else_changes(tmp_path: Path) -> None:
-    recording = recorded(tmp_path / "one.jsonl", telling=True, prompts=80)
-    without, with_boots = (train([recording], replace(OPTIONS, boots=boots), 3) for boots in (False, True))
+    recording = recorded(tmp_path / "one.jsonl", telling=True)
+    without, with_boots = (
+        train([recording], replace(OPTIONS, boots=boots), 3, prices=PRICES) for boots in (False, True)
+    )
     assert not without.model.boots
     assert any(each.share for each in with_boots.model.boots)
     for name, artifact in (("without", without), ("with", with_boots)):

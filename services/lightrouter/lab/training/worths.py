@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -20,8 +21,8 @@ from lightrouter.runtime.ledger import cost_nanousd
 from lightrouter.v1.candidate_pb2 import Prices
 from lightrouter.v1.chat_pb2 import Usage
 
-# Maximum prompts of a fold on which a curve is traced: a choice, more would only narrow its band.
-_PROMPTS: Final = 400
+PROMPTS: Final = 400
+"""Maximum prompts of a fold on which routes are traced: a choice, more would only narrow their band."""
 NANOUSD: Final = 1e9
 """Nano-dollars of a dollar."""
 
@@ -78,7 +79,7 @@ def bought(cases: Cases, held: Held, gains: Gains, prices: PriceList) -> dict[in
     found: dict[int, list[Bought]] = {}
     teacher = Teacher(held.model)
     listed = [prices.message(name) for name in cases.candidates]
-    for index in held.indices[:: -(-len(held.indices) // _PROMPTS)]:
+    for index in held.indices[:: -(-len(held.indices) // PROMPTS)]:
         situation = Situation(cases.cases[index], held.model.featurizer)
         route = Route(cases, situation, Sequences(situation, teacher), gains, listed)
         found[index] = [route.bought(worth * NANOUSD) for worth in WORTHS]
@@ -136,9 +137,12 @@ class Route:
         booked = sum(map(self.booked, asked))
         return Bought(self._sequences.picked(frozenset(asked)), planned / NANOUSD, booked / NANOUSD, len(asked))
 
-    def walk(self, worth: float, most: int) -> list[int]:
-        """Returns the positions of the candidates that are asked for a worth in nano-dollars, at most `most`."""
-        asked: list[int] = []
+    def walk(self, worth: float, most: int, begun: Sequence[int] = ()) -> list[int]:
+        """Returns the positions of the candidates that are asked for a worth in nano-dollars, at most `most`.
+
+        Those in `begun` are asked before the others.
+        """
+        asked = list(begun)
         while len(asked) < most:
             steps = self.open(frozenset(asked))
             place = max(steps, key=lambda place: steps[place].value(worth), default=None)
@@ -153,9 +157,9 @@ class Route:
             self._steps[state] = {place: self._step(place, row) for place, row in self._sequences.rows(state).items()}
         return self._steps[state]
 
-    def booked(self, place: int) -> int:
-        """Returns what the answer of a candidate cost, in nano-dollars."""
-        return self._cost(place, self._case.tokens[place])
+    def booked(self, place: int, most: float = math.inf) -> int:
+        """Returns what the answer of a candidate cost, in nano-dollars, if it wrote at most so many tokens."""
+        return self._cost(place, min(self._case.tokens[place], most))
 
     def _step(self, place: int, row: Sequence[float]) -> Step:
         name = self._priors.candidates[place]
