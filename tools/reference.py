@@ -221,11 +221,12 @@ def artifact() -> Iterator[str]:
             _interval(point["quality"]),
             f"${point['usd_per_1000']}",
             f"${point['planned_usd_per_1000']}",
+            f"${point['quoted_usd_per_1000']}",
             str(point["asked"]),
         ]
         for point in figures["worths"]
     )
-    heads = ["worth", "quality", "cost of 1,000 prompts", "expected cost", "candidates asked"]
+    heads = ["worth", "quality", "cost of 1,000 prompts", "planned call by call", "quoted before", "candidates asked"]
     yield "## What a worth buys\n\n" + _table(heads, worths)
     yield "## What a boot gives\n\n" + "\n\n".join((*_tried(figures.get("boots") or ()), _boots(manifest["boots"])))
 

@@ -54,6 +54,7 @@ def train(
     quality. --answer-pattern says where the comparable answer is; the artifact keeps it for requests without one. By
     default it is inferred from the recordings' right answers: choices by letter, or numbers. The table shows what a
     worth buys, on the folds: one candidate is asked, then one more while what it is expected to add is worth its price.
+    `planned` is what each call was expected to cost before it was made, `quoted` the whole route before its first call.
     With --boots, routes that begin with a boot are compared with those that do not: quality less money, as a share of
     the worth, mean of all worths.
     """
@@ -83,11 +84,13 @@ def train(
     if artifact.metrics and artifact.model.gains:
         sys.stdout.write(f"{'first_gain_share':<26} {artifact.model.gains.first_share:g}\n")
     if curve:
-        sys.stdout.write(f"\n{'worth':>8}  {'quality':<26}{'$ / 1,000':>10}{'planned':>10}{'answers':>9}\n")
+        sys.stdout.write(
+            f"\n{'worth':>8}  {'quality':<26}{'$ / 1,000':>10}{'planned':>10}{'quoted':>10}{'answers':>9}\n"
+        )
     for point in curve:
         sys.stdout.write(
             f"{point['worth_usd']:>8g}  {_figure(point['quality']):<26}{point['usd_per_1000']:>10.4f}"
-            f"{point['planned_usd_per_1000']:>10.4f}{point['asked']:>9.2f}\n"
+            f"{point['planned_usd_per_1000']:>10.4f}{point['quoted_usd_per_1000']:>10.4f}{point['asked']:>9.2f}\n"
         )
     for kind in boots:
         name = "boots, lettered options" if kind["options"] else "boots, other prompts"

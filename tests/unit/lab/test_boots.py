@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from lightrouter.lab.training.cases import Cases
+from lightrouter.lab.training.planning import Planning, cross_planned
 from lightrouter.lab.training.quality import TrainingOptions
-from lightrouter.lab.training.train import Planning, cross_planned, train
+from lightrouter.lab.training.train import train
 from lightrouter.learned.artifact import FILES, MANIFEST, load, save
 from lightrouter.recording.load import load_labelled
 from lightrouter.recording.prices import Price, PriceList

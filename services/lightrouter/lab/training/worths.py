@@ -13,6 +13,8 @@ from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
 from lightrouter.lab.training.cases import Cases
 from lightrouter.lab.training.gains import Sequences, Teacher
 from lightrouter.lab.training.quality import Held, Situation
+from lightrouter.learned.features import Candidate
+from lightrouter.learned.followups import Offer, followups
 from lightrouter.learned.gain import Gains
 from lightrouter.learned.steps import Step
 from lightrouter.recording.prices import PriceList
@@ -34,7 +36,8 @@ class Point(NamedTuple):
         worth_usd: What a right answer is worth, in US dollars.
         quality: Quality of the answer, with its 95 % interval.
         booked_usd: US dollars of a prompt.
-        planned_usd: US dollars that its calls were expected to cost.
+        planned_usd: US dollars that its calls were expected to cost, each before it was made.
+        quoted_usd: US dollars that the whole route was expected to cost, before its first call.
         asked: Candidates that were asked.
         error: The standard error of the quality.
     """
@@ -43,6 +46,7 @@ class Point(NamedTuple):
     quality: Estimate
     booked_usd: float
     planned_usd: float
+    quoted_usd: float
     asked: float
     error: float
 
@@ -54,6 +58,7 @@ class Point(NamedTuple):
             "quality": [round(value, 4) for value in self.quality],
             "usd_per_1000": round(1000 * self.booked_usd, 4),
             "planned_usd_per_1000": round(1000 * self.planned_usd, 4),
+            "quoted_usd_per_1000": round(1000 * self.quoted_usd, 4),
             "asked": round(self.asked, 2),
         }
 
@@ -63,13 +68,15 @@ class Bought(NamedTuple):
 
     Attributes:
         quality: Quality of the answer.
-        planned_usd: What the calls were expected to cost.
+        planned_usd: What the calls were expected to cost, each before it was made.
+        quoted_usd: What the whole route was expected to cost, before its first call.
         booked_usd: What they cost.
         asked: Candidates that were asked.
     """
 
     quality: float
     planned_usd: float
+    quoted_usd: float
     booked_usd: float
     asked: float
 
@@ -92,8 +99,8 @@ def curve(prompts: Sequence[Sequence[Bought]], texts: Sequence[str], seed: int) 
     qualities = Bootstrap(texts, seed).estimate(figures[:, :, 0])
     error = figures[:, :, 0].std(axis=0) / len(figures) ** 0.5
     return [
-        Point(worth, quality, float(booked), float(planned), float(asked), float(spread))
-        for worth, quality, (_, planned, booked, asked), spread in zip(
+        Point(worth, quality, float(booked), float(planned), float(quoted), float(asked), float(spread))
+        for worth, quality, (_, planned, quoted, booked, asked), spread in zip(
             WORTHS, qualities, figures.mean(axis=0), error, strict=True
         )
     ]
@@ -134,8 +141,9 @@ class Route:
         """Returns what a worth in nano-dollars buys."""
         asked = self.walk(worth, MOST_ASKED)
         planned = sum(self.open(frozenset(asked[:number]))[place].cost for number, place in enumerate(asked))
-        booked = sum(map(self.booked, asked))
-        return Bought(self._sequences.picked(frozenset(asked)), planned / NANOUSD, booked / NANOUSD, len(asked))
+        booked, quoted = sum(map(self.booked, asked)), self._quoted(asked[0], worth)
+        money = [each / NANOUSD for each in (planned, quoted, booked)]
+        return Bought(self._sequences.picked(frozenset(asked)), *money, len(asked))
 
     def walk(self, worth: float, most: int, begun: Sequence[int] = ()) -> list[int]:
         """Returns the positions of the candidates that are asked for a worth in nano-dollars, at most `most`.
@@ -156,6 +164,18 @@ class Route:
         if state not in self._steps:
             self._steps[state] = {place: self._step(place, row) for place, row in self._sequences.rows(state).items()}
         return self._steps[state]
+
+    def offers(self, first: int) -> list[Offer]:
+        """Returns the candidate that is asked first, then all others, with what their answers are expected to cost."""
+        costs = {place: float(step.cost) for place, step in self.open(frozenset()).items()}
+        places = [first, *(place for place in costs if place != first)]
+        return [Offer(Candidate(self.names[place], 0.0, 0), costs[place]) for place in places]
+
+    def _quoted(self, first: int, worth: float) -> float:
+        """Returns what a route is expected to cost, in nano-dollars, before its first call."""
+        offers = self.offers(first)
+        further = followups(self._sequences.known, self._gains, offers, worth, MOST_ASKED - 1)
+        return offers[0].cost + (further.cost if further else 0.0)
 
     def booked(self, place: int, most: float = math.inf) -> int:
         """Returns what the answer of a candidate cost, in nano-dollars, if it wrote at most so many tokens."""
