@@ -77,7 +77,7 @@ def train(
             (out / FIGURE).write_bytes(plot)
     if not artifact.metrics:
         sys.stdout.write("No figures: they need two folds or more, and 50 prompts or more.\n")
-    curve, boots = artifact.metrics.get("worths", ()), artifact.metrics.get("boots", ())
+    curve, tried = artifact.metrics.get("worths", ()), artifact.metrics.get("boots", ())
     for name, value in artifact.metrics.items():
         if name not in {"worths", "boots"}:
             sys.stdout.write(f"{name:<26} {_figure(value)}\n")
@@ -92,7 +92,7 @@ def train(
             f"{point['worth_usd']:>8g}  {_figure(point['quality']):<26}{point['usd_per_1000']:>10.4f}"
             f"{point['planned_usd_per_1000']:>10.4f}{point['quoted_usd_per_1000']:>10.4f}{point['asked']:>9.2f}\n"
         )
-    for kind in boots:
+    for kind in tried:
         name = "boots, lettered options" if kind["options"] else "boots, other prompts"
         said = "kept" if kind["kept"] else "left out"
         sys.stdout.write(f"{name:<26} {_figure(kind['gain'])} of the worth, {said}\n")

@@ -48,8 +48,8 @@ def model(
     first = Tree([-1], [0.0], [0], [0])
     gains = Gains(first=[first], later=[first], first_share=0.0)
     if further is not None:
-        trees = {"further_cost": further_cost, "further_gain": further}
-        gains = gains._replace(**{name: [Tree([-1], [value], [0], [0])] for name, value in trees.items()})
+        cost, gain = ([Tree([-1], [value], [0], [0])] for value in (further_cost, further))
+        gains = gains._replace(further_cost=cost, further_gain=gain)
     quality = [Tree([-1], [0.0], [0], [0])]
     return Model(Priors(("good", "other"), examples), quality, 0.5, gains=gains, boots=shares)
 

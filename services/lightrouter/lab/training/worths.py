@@ -142,8 +142,8 @@ class Route:
         asked = self.walk(worth, MOST_ASKED)
         planned = sum(self.open(frozenset(asked[:number]))[place].cost for number, place in enumerate(asked))
         booked, quoted = sum(map(self.booked, asked)), self._quoted(asked[0], worth)
-        money = [each / NANOUSD for each in (planned, quoted, booked)]
-        return Bought(self._sequences.picked(frozenset(asked)), *money, len(asked))
+        quality = self._sequences.picked(frozenset(asked))
+        return Bought(quality, planned / NANOUSD, quoted / NANOUSD, booked / NANOUSD, len(asked))
 
     def walk(self, worth: float, most: int, begun: Sequence[int] = ()) -> list[int]:
         """Returns the positions of the candidates that are asked for a worth in nano-dollars, at most `most`.
