@@ -48,6 +48,8 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 _FOLDER: Final = ROOT / "docs" / "reference"
 _ARTIFACT: Final = ROOT / "services" / "lightrouter" / "learned" / "general" / "manifest.json"
 _RULES: Final = ROOT / "deploy" / "prometheus" / "rules.yaml"
+_EXPECTED: Final = {"planned_usd_per_1000": "planned call by call", "quoted_usd_per_1000": "quoted before"}
+_PROMPTS_WITH: Final = {True: "lettered options", False: "free text"}
 _SERVICES: Final = (RouterSettings, SelectorSettings, AggregatorSettings, AdapterSettings)
 _INSTRUMENTS: Final = {
     "Router": router_instruments,
@@ -214,25 +216,38 @@ def artifact() -> Iterator[str]:
         ["SHA-256 of the recordings", f"`{manifest['data_sha256']}`"],
     ]
     yield "## The card\n\nFigures are cross-validated, with 95 % intervals.\n\n" + _table(["", ""], rows)
+    # An artifact that was trained before routes were quoted has no quotes.
+    money = [name for name in _EXPECTED if name in figures["worths"][0]]
     worths = (
         [
             f"${point['worth_usd']}",
             _interval(point["quality"]),
             f"${point['usd_per_1000']}",
-            f"${point['planned_usd_per_1000']}",
+            *(f"${point[name]}" for name in money),
             str(point["asked"]),
         ]
         for point in figures["worths"]
     )
-    heads = ["worth", "quality", "cost of 1,000 prompts", "expected cost", "candidates asked"]
+    heads = ["worth", "quality", "cost of 1,000 prompts", *map(_EXPECTED.__getitem__, money), "candidates asked"]
     yield "## What a worth buys\n\n" + _table(heads, worths)
-    yield "## What a boot gives\n\n" + _boots(manifest.get("boots") or ())
+    yield "## What a boot gives\n\n" + "\n\n".join((*_tried(figures.get("boots") or ()), _boots(manifest["boots"])))
+
+
+def _tried(kinds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yields what boots came to on whole routes."""
+    for each in kinds:
+        value, low, high = each["gain"]
+        yield (
+            f"Tried on whole routes ({_PROMPTS_WITH[each['options']]}, {each['prompts']} prompts, all worths above): "
+            f"{each['begun']:.1%} began with a boot. Quality less money, as a share of the worth: {value:+.4f} "
+            f"({low:+.4f} to {high:+.4f}), so boots are {'kept' if each['kept'] else 'left out'}."
+        )
 
 
 def _boots(shares: Sequence[Mapping[str, Any]]) -> str:
     """Returns the established rises by boots; a sentence if there are none."""
     rows = [
-        ["lettered options" if each["options"] else "free text", each["candidates"], each["tokens"], each["share"]]
+        [_PROMPTS_WITH[each["options"]], each["candidates"], each["tokens"], each["share"]]
         for each in shares
         if each["share"]
     ]

@@ -32,7 +32,7 @@ class _Lengths(click.ParamType[tuple[int, ...], Any]):
 @argument("data", "the recordings to learn from", type=Path, nargs=-1, required=True)
 @option("--out", type=Path, required=True, metavar="ARTIFACT", help="folder of the artifact")
 @option("--boot-tokens", type=_Lengths(), metavar="N[,N]", help="boot lengths to train for; default: from 5 to 200")
-@option("--boots", is_flag=True, help="learn what boots give, so that worth may begin with them")
+@option("--boots", is_flag=True, help="learn what boots give, and keep it where it pays on whole routes")
 @option("--folds", type=COUNT, default=5, section="Learning", help="1: no figures")
 @lab_support.learning_options
 def train(
@@ -54,6 +54,9 @@ def train(
     quality. --answer-pattern says where the comparable answer is; the artifact keeps it for requests without one. By
     default it is inferred from the recordings' right answers: choices by letter, or numbers. The table shows what a
     worth buys, on the folds: one candidate is asked, then one more while what it is expected to add is worth its price.
+    `planned` is what each call was expected to cost before it was made, `quoted` the whole route before its first call.
+    With --boots, routes that begin with a boot are compared with those that do not: quality less money, as a share of
+    the worth, mean of all worths.
     """
     from lightrouter.lab.training.quality import TrainingOptions
     from lightrouter.lab.training.validate import trained
@@ -74,19 +77,25 @@ def train(
             (out / FIGURE).write_bytes(plot)
     if not artifact.metrics:
         sys.stdout.write("No figures: they need two folds or more, and 50 prompts or more.\n")
-    curve = artifact.metrics.get("worths", ())
+    curve, tried = artifact.metrics.get("worths", ()), artifact.metrics.get("boots", ())
     for name, value in artifact.metrics.items():
-        if value is not curve:
+        if name not in {"worths", "boots"}:
             sys.stdout.write(f"{name:<26} {_figure(value)}\n")
     if artifact.metrics and artifact.model.gains:
         sys.stdout.write(f"{'first_gain_share':<26} {artifact.model.gains.first_share:g}\n")
     if curve:
-        sys.stdout.write(f"\n{'worth':>8}  {'quality':<26}{'$ / 1,000':>10}{'planned':>10}{'answers':>9}\n")
+        sys.stdout.write(
+            f"\n{'worth':>8}  {'quality':<26}{'$ / 1,000':>10}{'planned':>10}{'quoted':>10}{'answers':>9}\n"
+        )
     for point in curve:
         sys.stdout.write(
             f"{point['worth_usd']:>8g}  {_figure(point['quality']):<26}{point['usd_per_1000']:>10.4f}"
-            f"{point['planned_usd_per_1000']:>10.4f}{point['asked']:>9.2f}\n"
+            f"{point['planned_usd_per_1000']:>10.4f}{point['quoted_usd_per_1000']:>10.4f}{point['asked']:>9.2f}\n"
         )
+    for kind in tried:
+        name = "boots, lettered options" if kind["options"] else "boots, other prompts"
+        said = "kept" if kind["kept"] else "left out"
+        sys.stdout.write(f"{name:<26} {_figure(kind['gain'])} of the worth, {said}\n")
     sys.stdout.write(f"\nThe artifact is {out}.\n")
 
 

@@ -210,7 +210,9 @@ def _boot(stored: Mapping[str, Any]) -> BootShare:
     candidates, tokens = _count(stored["candidates"]), _count(stored["tokens"])
     if candidates < _FEWEST_BOOTING or not tokens:
         raise ValueError(f"it has a boot of {candidates} candidates by {tokens} tokens")
-    return BootShare(bool(stored["options"]), candidates, tokens, _share(stored["share"]))
+    # Old artifacts tell nothing of the answers after a boot.
+    shares = (_share(stored["share"]), _share(stored.get("further_gain", 0.0)), _share(stored.get("further_cost", 0.0)))
+    return BootShare(bool(stored["options"]), candidates, tokens, *shares)
 
 
 def _linear(stored: Mapping[str, Any] | None) -> Linear | None:

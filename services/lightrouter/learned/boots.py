@@ -15,12 +15,17 @@ class BootShare(NamedTuple):
         candidates: How many candidates begin, 2 or more.
         tokens: The tokens that each of them writes before the choice, 1 or more.
         share: The established rise in quality by the choice, as a share of `room`, 0 to 1.
+        further_gain: What the answers after the boots' one add, as a share of what they add after an answer that was
+            asked outright, 0 to 1.
+        further_cost: What they cost, likewise.
     """
 
     options: bool
     candidates: int
     tokens: int
     share: float
+    further_gain: float = 0.0
+    further_cost: float = 0.0
 
 
 def room(qualities: Sequence[float]) -> float:

@@ -56,6 +56,10 @@ class Followups(NamedTuple):
     gain: float
     cost: float
 
+    def value(self, worth: float) -> float:
+        """Returns what they are worth after their cost, in nano-dollars; at least 0: each is asked only if it pays."""
+        return max(0.0, self.gain * worth - self.cost)
+
 
 def row(known: Known, gains: Gains, offers: Sequence[Offer], worth: float, most: int) -> tuple[list[float], float]:
     """Returns the features of a route, in the order of `NAMES`, and the unit in which its further cost is learned.

@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from lightrouter.learned.boots import BootShare, room
+from lightrouter.learned.followups import Followups
 from lightrouter.learned.steps import Step
 from lightrouter.runtime.ledger import MOST_NANOUSD
 from lightrouter.selector.costs import expected_cost
@@ -55,30 +56,43 @@ class BootPlan(NamedTuple):
     """A plan to boot.
 
     Attributes:
-        candidates: How many of the candidates boot, the most valuable ones.
-        value: What the plan is expected to give and to cost.
+        share: What was learned of such boots.
+        value: What the plan is expected to give and to cost, up to its first answer.
     """
 
-    candidates: int
+    share: BootShare
     value: ActionValue
 
+    def followups(self, outright: Followups) -> Followups:
+        """Returns what the answers after it are expected to come to, from those after an answer asked outright."""
+        return Followups(self.share.further_gain * outright.gain, self.share.further_cost * outright.cost)
 
-def best_boots(
-    shares: Sequence[BootShare], starters: Sequence[Starter], worth: int, *, options: bool
-) -> BootPlan | None:
+    def is_better(self, ask: ActionValue, further: Followups, worth: int) -> bool:
+        """Returns whether the plan is worth more than an answer asked outright, each with the answers after it.
+
+        Args:
+            ask: The action of asking outright for the first answer.
+            further: What the answers after it are expected to come to.
+            worth: What a right answer is worth, in nano-dollars.
+        """
+        whole = ask.net_value + further.value(worth)
+        return (
+            self.value.net_value > ask.net_value and self.value.net_value + self.followups(further).value(worth) > whole
+        )
+
+
+def best_boots(shares: Sequence[BootShare], starters: Sequence[Starter], worth: int) -> BootPlan | None:
     """Returns the most valuable plan to boot; None if there is none from which a rise is expected.
 
     Args:
-        shares: What was learned of boots.
+        shares: What was learned of boots on prompts of this kind.
         starters: The candidates, the one that is most worth asking outright first.
         worth: What a right answer is worth, in nano-dollars, 0 or more.
-        options: Whether the prompt has lettered options.
     """
     plans = [
         _plan(each, starters[: each.candidates], worth)
         for each in shares
         if each.share > 0
-        and each.options == options
         and each.candidates <= len(starters)
         and all(starter.can_write(each.tokens) for starter in starters[: each.candidates])
     ]
@@ -99,4 +113,4 @@ def _plan(share: BootShare, booting: Sequence[Starter], worth: int) -> BootPlan:
         output_tokens=share.tokens,
         net_value=step.value(worth),
     )
-    return BootPlan(len(booting), value)
+    return BootPlan(share, value)

@@ -7,6 +7,7 @@ from math import inf
 from statistics import fmean
 from typing import Final
 
+from lightrouter.learned.boots import BootShare
 from lightrouter.learned.features import Candidate, PartialAnswer
 from lightrouter.learned.followups import Followups, Offer
 from lightrouter.learned.model import Model, Outlook
@@ -31,11 +32,8 @@ def asked_outright(
     unasked: Sequence[ShortlistCandidate],
     worth: int,
     pattern: AnswerPattern | None = None,
-    most_answers: int = 0,
 ) -> list[RankedCandidate]:
     """Returns the candidates with the action of asking each outright, the most valuable one first.
-
-    If it is worth more at first that some of them boot, these have the action BOOT too.
 
     Returns none if the model has no gains, or knows less than half of all these candidates.
 
@@ -46,7 +44,6 @@ def asked_outright(
         unasked: The candidates that have not been asked.
         worth: What a right answer is worth, in nano-dollars, 0 or more.
         pattern: Where the comparable answer is; None: as in training.
-        most_answers: Most answers of the route; 0: nothing is said of those after the first one.
     """
     candidates = [described(each) for each in unasked]
     everyone = [*candidates, *(each.candidate for each in answers)]
@@ -62,57 +59,86 @@ def asked_outright(
         RankedCandidate(candidate=each.candidate, score=score, actions=[_ask(each.terms, outlook, usual, worth)])
         for each, score, outlook in zip(unasked, model.expected(prompt, candidates), outlooks, strict=True)
     ]
-    order = sorted(range(len(ranked)), key=lambda place: -ranked[place].actions[0].net_value)
-    ranked = [ranked[place] for place in order]
-    ordered = [candidates[place] for place in order]
-    if most_answers:
-        _add_followups(model, prompt, ordered, ranked, worth, most_answers - 1)
-    if model.boots and not answers:
-        plan = _boots(model, prompt, ranked, [unasked[place].terms for place in order], worth)
-        most = most_answers - 1 if most_answers else _USUAL_FURTHER
-        if plan and plan.value.net_value > _whole_value(model, prompt, ordered, ranked, worth, most):
-            for each in ranked[: plan.candidates]:
-                each.actions.insert(0, plan.value)
+    return sorted(ranked, key=lambda each: -each.actions[0].net_value)
+
+
+def first_steps(
+    model: Model,
+    prompt: str,
+    candidates: Sequence[ShortlistCandidate],
+    worth: int,
+    most_answers: int = 0,
+    *,
+    first_step_only: bool = False,
+) -> list[RankedCandidate]:
+    """Returns the candidates as `asked_outright` does, before anyone has answered.
+
+    If it is worth more that some of them boot, these have the action BOOT too.
+
+    Args:
+        model: The trained model.
+        prompt: The conversation.
+        candidates: The candidates.
+        worth: What a right answer is worth, in nano-dollars, 0 or more.
+        most_answers: Most answers of the route; 0: it is unknown, and nothing is said of those after the first one.
+        first_step_only: Whether nothing is said of them even so.
+    """
+    ranked = asked_outright(model, prompt, (), candidates, worth)
+    if not ranked:
+        return []
+    told = bool(most_answers) and not first_step_only
+    plan = boot_plan(_shares(model, prompt), ranked, candidates, worth)
+    if not (told or plan):
+        return ranked
+    by_name = {each.candidate: described(each) for each in candidates}
+    most = most_answers - 1 if most_answers else _USUAL_FURTHER
+    further = _followups(model, prompt, [by_name[each.candidate] for each in ranked], ranked, worth, most)
+    if further is None:
+        return ranked
+    if told:
+        _tell(ranked[0].actions[0], further, ranked)
+    if plan and plan.is_better(ranked[0].actions[0], further, worth):
+        if told:
+            _tell(plan.value, plan.followups(further), ranked)
+        for each in ranked[: plan.share.candidates]:
+            each.actions.insert(0, plan.value)
     return ranked
 
 
-def _boots(
-    model: Model, prompt: str, ranked: Sequence[RankedCandidate], terms: Sequence[CallTerms], worth: int
+def boot_plan(
+    shares: Sequence[BootShare],
+    ranked: Sequence[RankedCandidate],
+    candidates: Sequence[ShortlistCandidate],
+    worth: int,
 ) -> BootPlan | None:
-    """Returns the most valuable plan to boot; None if asking the first candidate outright is worth as much."""
-    asks = [each.actions[0] for each in ranked]
-    starters = [
-        Starter(each, min(max(ask.gain, 0.0), 1.0), ask.output_tokens) for each, ask in zip(terms, asks, strict=True)
-    ]
-    lettered = bool(model.featurizer.question(prompt).options)
-    plan = best_boots(model.boots, starters, worth, options=lettered)
-    return plan if plan and plan.value.net_value > asks[0].net_value else None
+    """Returns the most valuable plan to boot; None if there is none from which a rise is expected.
 
-
-def _whole_value(
-    model: Model, prompt: str, candidates: Sequence[Candidate], ranked: Sequence[RankedCandidate], worth: int, most: int
-) -> float:
-    """Returns what asking outright is worth to the end, less its cost; infinite if what follows was not learned.
-
-    A boot tells much of what a further answer would tell, so it has to be worth more than all of them.
+    Args:
+        shares: What was learned of boots on prompts of this kind.
+        ranked: The candidates with the actions of asking them outright, the most valuable one first.
+        candidates: The same, with their terms.
+        worth: What a right answer is worth, in nano-dollars, 0 or more.
     """
-    found = _followups(model, prompt, candidates, ranked, worth, most)
-    if found is None:
-        return inf
-    # Each of them is asked for only where it pays.
-    return ranked[0].actions[0].net_value + max(0.0, found.gain * worth - found.cost)
+    terms = {each.candidate: each.terms for each in candidates}
+    starters = [
+        Starter(terms[each.candidate], min(max(ask.gain, 0.0), 1.0), ask.output_tokens)
+        for each in ranked
+        for ask in each.actions[:1]
+    ]
+    return best_boots(shares, starters, worth)
 
 
-def _add_followups(
-    model: Model, prompt: str, candidates: Sequence[Candidate], ranked: Sequence[RankedCandidate], worth: int, most: int
-) -> None:
-    """Adds to the first candidate's action what the answers after its own are expected to come to."""
-    actions = [each.actions[0] for each in ranked]
-    found = _followups(model, prompt, candidates, ranked, worth, most)
-    if found is not None:
-        actions[0].further_gain = found.gain
-        priced = any(action.cost_nanousd for action in actions)
-        actions[0].further_cost_nanousd = min(round(found.cost), MOST_NANOUSD) if priced else 0
+def _shares(model: Model, prompt: str) -> list[BootShare]:
+    """Returns what the model knows of boots on prompts of this kind."""
+    lettered = bool(model.boots) and bool(model.featurizer.question(prompt).options)
+    return [each for each in model.boots if each.options == lettered]
+
+
+def _tell(action: ActionValue, further: Followups, ranked: Sequence[RankedCandidate]) -> None:
+    """Adds to an action what the answers after the first one are expected to come to."""
+    action.further_gain = further.gain
+    priced = any(each.actions[0].cost_nanousd for each in ranked)
+    action.further_cost_nanousd = min(round(further.cost), MOST_NANOUSD) if priced else 0
 
 
 def _followups(

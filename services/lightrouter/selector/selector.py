@@ -15,7 +15,7 @@ from lightrouter.runtime.enums import label
 from lightrouter.runtime.errors import invalid
 from lightrouter.selector.calls import broken, is_whole, with_actions, with_calls_shown
 from lightrouter.selector.learned import CurrentModel, no_model, prompt_text, written
-from lightrouter.selector.outright import asked_outright, described
+from lightrouter.selector.outright import asked_outright, described, first_steps
 from lightrouter.selector.prior import Prior
 from lightrouter.selector.ranking import ranking, without
 from lightrouter.selector.strategy import RankingInput, Scores, Strategy, StrategyFailedError
@@ -142,13 +142,13 @@ def _expected(model: Model, request: ShortlistRequest) -> Pieces[list[float]]:
 
 def _first_steps(model: Model, request: ShortlistRequest) -> Pieces[list[RankedCandidate]]:
     yield PIECE
-    return asked_outright(
+    return first_steps(
         model,
         prompt_text(request.messages),
-        (),
         request.candidates,
         request.worth_nanousd,
-        most_answers=request.most_answers,
+        request.most_answers,
+        first_step_only=request.first_step_only,
     )
 
 

@@ -32,14 +32,17 @@ class ShortlistRequest(_message.Message):
     CANDIDATES_FIELD_NUMBER: _builtins.int
     WORTH_NANOUSD_FIELD_NUMBER: _builtins.int
     MOST_ANSWERS_FIELD_NUMBER: _builtins.int
+    FIRST_STEP_ONLY_FIELD_NUMBER: _builtins.int
     worth_nanousd: _builtins.int
     """What a right answer is worth, in nano-dollars, 0 or more; see `Policy`. Default: not set, the order is by expected
     quality alone.
     """
     most_answers: _builtins.int
-    """Maximum answers that the route may ask for, 0 or more. Default: 0, and nothing is said of the answers after the
-    first one.
+    """Maximum answers that the route may ask for, 0 or more. Default: 0, it is unknown, and nothing is said of the answers
+    after the first one.
     """
+    first_step_only: _builtins.bool
+    """Whether nothing is to be said of the answers after the first one, which takes time. Default: false."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ChatMessage]:
         """The conversation to be answered, 1 to 1,000 messages. Required."""
@@ -55,10 +58,11 @@ class ShortlistRequest(_message.Message):
         candidates: _abc.Iterable[Global___ShortlistCandidate] | None = ...,
         worth_nanousd: _builtins.int | None = ...,
         most_answers: _builtins.int = ...,
+        first_step_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd", "candidates", b"candidates", "messages", b"messages", "most_answers", b"most_answers", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd", "candidates", b"candidates", "first_step_only", b"first_step_only", "messages", b"messages", "most_answers", b"most_answers", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__worth_nanousd: _TypeAlias = _typing.Literal["worth_nanousd"]  # noqa: Y015
     _WhichOneofArgType__worth_nanousd: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd"]  # noqa: Y015

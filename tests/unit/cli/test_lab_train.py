@@ -41,7 +41,7 @@ def test_it_prints_figures_with_intervals_and_leaves_an_artifact_and_a_plot(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "artifact"
-    assert _train(data, out) == ExitCode.OK
+    assert _train(data, out, "--boots") == ExitCode.OK
     printed = capsys.readouterr().out
     trained = artifact.load(out)
     assert trained.metrics["prompts"] == 60
@@ -54,6 +54,11 @@ def test_it_prints_figures_with_intervals_and_leaves_an_artifact_and_a_plot(
     (point, *_) = trained.metrics["worths"]
     mean, low, high = point["quality"]
     assert f"{point['worth_usd']:>8g}  {mean:.4f} ({low:.4f} to {high:.4f})" in printed
+    (boots,) = trained.metrics["boots"]
+    mean, low, high = boots["gain"]
+    said = "kept" if boots["kept"] else "left out"
+    kind = "lettered options" if boots["options"] else "other prompts"
+    assert f"boots, {kind:<19} {mean:.4f} ({low:.4f} to {high:.4f}) of the worth, {said}" in printed
     assert f"The artifact is {out}." in printed
     assert (out / "calibration.png").read_bytes().startswith(b"\x89PNG")
 

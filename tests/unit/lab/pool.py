@@ -49,10 +49,13 @@ def judged(path: Path) -> LabelledData:
     return LabelledData.of(load_labelled(path), MODELS, LETTERS)
 
 
-def hedged(path: Path, *, telling: bool, options: bool = True, prompts: int = 240, more: int = 0) -> LabelledRecording:
+def hedged(
+    path: Path, *, telling: bool, options: bool = True, words: int = 150, prompts: int = 180
+) -> LabelledRecording:
     """Two models, each right on half of the prompts whatever the other is; who is wrong hedges if that is to tell.
 
-    There are enough prompts for the trees to find it. Each answer goes on for `more` words after its letter.
+    There are enough prompts for the trees to find it. Each answer has `words` words between its beginning and its
+    letter, so that it costs much more than a boot.
     """
     drawn = random.Random(1)
     lines: list[dict[str, object]] = []
@@ -64,7 +67,7 @@ def hedged(path: Path, *, telling: bool, options: bool = True, prompts: int = 24
             is_right = drawn.random() < 0.5
             letter = right if is_right else drawn.choice([each for each in "ABCD" if each != right])
             sure = is_right if telling else drawn.random() < 0.5
-            text = f"{_SURE if sure else _UNSURE} So the answer is ({letter})." + " indeed" * more
+            text = f"{_SURE if sure else _UNSURE}{' so' * words} So the answer is ({letter})."
             responses[name] = {"text": text, "quality": float(is_right), "answer": letter}
         choices = "\nA. one\nB. two\nC. six\nD. ten\n" if options else ""
         lines.append({"id": f"p{number}", "prompt": question + choices, "answer": right, "responses": responses})

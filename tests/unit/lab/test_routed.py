@@ -74,7 +74,7 @@ def test_held_calls_are_booked_as_boots_and_completions(judged: LabelledData, po
 
 
 def test_under_worth_a_route_may_begin_with_boots_which_are_booked_as_held(tmp_path: Path) -> None:
-    recording = pool.hedged(tmp_path / "recording.jsonl", telling=True, more=300)
+    recording = pool.hedged(tmp_path / "recording.jsonl", telling=True, words=300)
     options = TrainingOptions(boot_tokens=(10,), rounds=40, boots=True)
     model = train([recording], options, 0).model
     judged = LabelledData.of(recording, ("one", "two"), pool.LETTERS).take(np.arange(12))

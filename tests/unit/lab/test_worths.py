@@ -40,7 +40,7 @@ def test_worth_buys_first_the_cheap_one_and_then_the_strong_one() -> None:
 
 
 def test_a_curve_has_a_point_for_each_worth() -> None:
-    prompts = [[Bought(quality, 1e-4, 2e-4, 1.0)] * len(WORTHS) for quality in (0.0, 1.0, 1.0, 0.0)]
+    prompts = [[Bought(quality, 1e-4, 3e-4, 2e-4, 1.0)] * len(WORTHS) for quality in (0.0, 1.0, 1.0, 0.0)]
     points = curve(prompts, ["a", "b", "c", "d"], 0)
     assert [point.worth_usd for point in points] == list(WORTHS)
     assert {point.quality.mean for point in points} == {0.5}
@@ -50,6 +50,7 @@ def test_a_curve_has_a_point_for_each_worth() -> None:
         "quality": [0.5, 0.0, 1.0],
         "usd_per_1000": 0.2,
         "planned_usd_per_1000": 0.1,
+        "quoted_usd_per_1000": 0.3,
         "asked": 1.0,
     }
 
@@ -61,5 +62,5 @@ def test_a_curve_has_a_point_for_each_worth() -> None:
 def test_the_least_worth_that_cannot_be_told_from_the_best_is_recommended(
     qualities: tuple[float, ...], expected: int
 ) -> None:
-    points = [Point(worth, Estimate.of(mean), 0, 0, 1, 0.01) for worth, mean in enumerate(qualities)]
+    points = [Point(worth, Estimate.of(mean), 0, 0, 0, 1, 0.01) for worth, mean in enumerate(qualities)]
     assert recommended(points) == points[expected]

@@ -306,11 +306,12 @@ class FakeSelector:
             raise self.error
         if self.asking and request.HasField("worth_nanousd"):
             steps = self._asked(request.candidates, request.worth_nanousd, first=True)
-            if self.further and request.most_answers > 1:
-                steps[0].actions[0].further_gain, steps[0].actions[0].further_cost_nanousd = self.further
             for step in steps:
                 if step.candidate in self.booting:
                     step.actions.insert(0, self.boot_value)
+            if self.further and request.most_answers > 1 and not request.first_step_only:
+                for step in steps if self.booting else steps[:1]:
+                    step.actions[0].further_gain, step.actions[0].further_cost_nanousd = self.further
             return ShortlistResponse(candidates=steps)
         scores = {each.candidate: self.scores.get(each.candidate, 0.5) for each in request.candidates}
         ranked = sorted(scores.items(), key=lambda item: -item[1])

@@ -115,12 +115,12 @@ async def test_a_quote_has_what_is_expected_of_further_answers_and_an_answer_doe
         policy = policy | {"max_cost_nanousd": round(paid * one.worst_cost_nanousd)}
     asked = prompt(worth_nanousd=WORTH, **policy)
     quote = await router(models, selector).quote(asked, Deadline.after(60))
-    assert [each.most_answers for each in selector.shortlists] == [answers]
+    assert [(each.most_answers, each.first_step_only) for each in selector.shortlists] == [(answers, False)]
     further = answers > 1
     assert quote.expected_quality == pytest.approx(0.67 if further else 0.6)
     assert quote.expected_cost_nanousd == (25 if further else 10)
     await router(models, selector).route(asked, Deadline.after(60), EventLog(text=False))
-    assert selector.shortlists[-1].most_answers == 0
+    assert (selector.shortlists[-1].most_answers, selector.shortlists[-1].first_step_only) == (answers, True)
 
 
 async def test_a_quote_begins_with_whom_the_ceiling_pays_for() -> None:

@@ -158,6 +158,14 @@ async def test_a_quote_has_the_boots_and_what_the_plan_is_expected_to_give_and_t
     assert found.worst_cost_nanousd > outright.worst_cost_nanousd
 
 
+async def test_a_quote_that_begins_with_boots_has_the_answers_after_them_too() -> None:
+    selector = beginning("a", "b")
+    selector.further = (0.05, 4)
+    found = await quote(selector)
+    assert found.expected_quality == pytest.approx(0.85)
+    assert found.expected_cost_nanousd == 15 + 4
+
+
 def terms_of(policy: Policy, times: CallTimes) -> list[tuple[float, float, bool]]:
     pool = snapshot(*(pool_candidate(name) for name in NAMES))
     asked, ledger = prompt(), RouteLedger()

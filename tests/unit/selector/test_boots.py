@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from lightrouter.learned.model import Model
 from lightrouter.learned.priors import Example, Priors
 from lightrouter.learned.trees import Tree
 from lightrouter.learned.words import hashed_words
-from lightrouter.selector.outright import asked_outright
+from lightrouter.selector.outright import asked_outright, first_steps
 from lightrouter.v1.candidate_pb2 import ACTION_ASK, ACTION_BOOT, ActionValue, CallTerms, Prices, RankedCandidate
 from lightrouter.v1.selector_pb2 import ShortlistCandidate
 
@@ -25,12 +26,19 @@ PRICES = Prices(
 LETTERED = "Which one is it?\nA. one\nB. two\nC. six\nD. ten\n"
 LONG, SHORT = 1000, 40
 SHARES = [BootShare(options=True, candidates=2, tokens=20, share=0.3)]
+AFTER = [SHARES[0]._replace(further_gain=0.5, further_cost=0.25)]
 
 
-def model(tokens: int, shares: Sequence[BootShare] = SHARES, second: float = 0.6, further: float | None = 0.0) -> Model:
+def model(
+    tokens: int,
+    shares: Sequence[BootShare] = SHARES,
+    second: float = 0.6,
+    further: float | None = 0.0,
+    further_cost: float = 0.0,
+) -> Model:
     """`good` is right on 60 prompts of 100, `other` on `second` of them; their answers have this many tokens.
 
-    The answers after the first one add `further` for nothing; None if that was not learned.
+    The answers after the first one add `further`, None if that was not learned, at this share of an answer's cost.
     """
     length = 4 * tokens
     examples = [
@@ -40,13 +48,20 @@ def model(tokens: int, shares: Sequence[BootShare] = SHARES, second: float = 0.6
     first = Tree([-1], [0.0], [0], [0])
     gains = Gains(first=[first], later=[first], first_share=0.0)
     if further is not None:
-        gains = gains._replace(further_cost=[first], further_gain=[Tree([-1], [further], [0], [0])])
+        cost, gain = ([Tree([-1], [value], [0], [0])] for value in (further_cost, further))
+        gains = gains._replace(further_cost=cost, further_gain=gain)
     quality = [Tree([-1], [0.0], [0], [0])]
     return Model(Priors(("good", "other"), examples), quality, 0.5, gains=gains, boots=shares)
 
 
 def planned(
-    known: Model, prompt: str = LETTERED, worth: int = 10**7, names: Sequence[str] = ("good", "other"), **terms: object
+    known: Model,
+    prompt: str = LETTERED,
+    worth: int = 10**7,
+    names: Sequence[str] = ("good", "other"),
+    most_answers: int = 0,
+    first_step_only: bool = True,
+    **terms: object,
 ) -> list[RankedCandidate]:
     base: dict[str, object] = {
         "prices": PRICES,
@@ -57,7 +72,7 @@ def planned(
     }
     made = CallTerms(**(base | terms))  # type: ignore[arg-type]  # passed on as they are
     unasked = [ShortlistCandidate(candidate=name, prior=0.5, terms=made) for name in names]
-    return asked_outright(known, prompt, (), unasked, worth)
+    return first_steps(known, prompt, unasked, worth, most_answers, first_step_only=first_step_only)
 
 
 def booting(found: Sequence[RankedCandidate]) -> list[str]:
@@ -76,6 +91,9 @@ CASES: dict[str, tuple[Model, dict[str, object], list[str]]] = {
     "held, the same prompt is read once less": (model(LONG), {"input_tokens": 300}, BOTH),
     "further answers add less": (model(LONG, further=0.04), {}, BOTH),
     "further answers add as much": (model(LONG, further=0.08), {}, []),
+    "further answers add as much, after the boots too": (model(LONG, AFTER, further=0.08), {}, BOTH),
+    "further answers add as much, and none may follow": (model(LONG, further=0.08), {"most_answers": 1}, BOTH),
+    "further answers add as much, and one may follow": (model(LONG, further=0.08), {"most_answers": 2}, []),
     "what further answers add was not learned": (model(LONG, further=None), {}, []),
     "a small worth": (model(LONG), {"worth": 1_000_000}, []),
     "no worth": (model(LONG), {"worth": 0}, []),
@@ -109,6 +127,24 @@ def test_the_value_is_that_of_the_plan_and_asking_outright_stays_in_the_list() -
     assert boots.output_tokens == 20
     assert boots.net_value == pytest.approx(boots.gain * 10**7 - boots.cost_nanousd)
     assert ask.cost_nanousd == 50 * 1000 + 1000 * 4000
+
+
+@pytest.mark.parametrize(
+    ("asked", "further"),
+    [({"most_answers": 3}, True), ({"most_answers": 3, "first_step_only": True}, False), ({"most_answers": 0}, False)],
+)
+def test_the_answers_after_the_boots_are_a_share_of_those_after_one_asked_outright(
+    asked: dict[str, Any], further: bool
+) -> None:
+    boots, ask = planned(model(LONG, AFTER, further=0.08, further_cost=0.1), **({"first_step_only": False} | asked))[
+        0
+    ].actions
+    assert boots.HasField("further_gain") == ask.HasField("further_gain") == further
+    if further:
+        assert ask.further_gain == pytest.approx(0.08)
+        assert ask.further_cost_nanousd == pytest.approx(0.1 * ask.cost_nanousd)
+        assert boots.further_gain == pytest.approx(0.5 * 0.08)
+        assert boots.further_cost_nanousd == pytest.approx(0.25 * ask.further_cost_nanousd, abs=1)
 
 
 def test_a_cut_boot_reads_the_prompt_and_its_own_text_again() -> None:

@@ -13,8 +13,7 @@ from lightrouter.lab.training.cases import Case, Cases
 from lightrouter.lab.training.gains import Sequences, Teacher, trees
 from lightrouter.lab.training.quality import Held, Situation
 from lightrouter.lab.training.worths import NANOUSD, Route
-from lightrouter.learned.features import Candidate
-from lightrouter.learned.followups import Offer, row
+from lightrouter.learned.followups import row
 from lightrouter.learned.gain import Gains
 from lightrouter.recording.prices import PriceList
 from lightrouter.router.stages.plan import MOST_ASKED
@@ -77,10 +76,7 @@ def with_followups(gains: Gains, found: Sequence[Followed], seed: int) -> Gains:
 
 def _followed(route: Route, sequences: Sequences, gains: Gains, worth: float, most: int) -> Followed:
     first, *further = route.walk(worth, 1 + most)
-    costs = {place: float(step.cost) for place, step in route.open(frozenset()).items()}
-    places = [first, *(place for place in costs if place != first)]
-    offers = [Offer(Candidate(route.names[place], 0.0, 0), costs[place]) for place in places]
-    features, unit = row(sequences.known, gains, offers, worth, most)
+    features, unit = row(sequences.known, gains, route.offers(first), worth, most)
     booked = sum(map(route.booked, further))
     rise = sequences.picked(frozenset([first, *further])) - sequences.picked(frozenset([first]))
     return Followed(features, rise, booked / unit if unit else 0.0, unit)

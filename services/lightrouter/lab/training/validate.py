@@ -14,12 +14,13 @@ from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
 from lightrouter.lab.results.running import Progress
 from lightrouter.lab.training import worths
 from lightrouter.lab.training.cases import Case, Cases, TrainingError
-from lightrouter.lab.training.followups import Followed, followed, with_followups
-from lightrouter.lab.training.gains import Sample, fit_gains, steps
+from lightrouter.lab.training.gains import Sample, steps
+from lightrouter.lab.training.planning import Fold, fold_of, planned, whole_gains
 from lightrouter.lab.training.quality import Held, Situation, TrainingOptions, cross_fitted
 from lightrouter.lab.training.train import train
 from lightrouter.lab.training.worths import Bought
 from lightrouter.learned.artifact import Artifact
+from lightrouter.learned.gain import Gains
 from lightrouter.learned.model import Model
 from lightrouter.learned.priors import Neighbours
 from lightrouter.recording import prices as price_lists
@@ -73,7 +74,7 @@ def trained(
     measured = folds > 1 and prompts >= _FEWEST_PROMPTS and len(filled) > 1
     if measured and folds > prompts:
         raise TrainingError(f"{prompts} prompts cannot make {folds} folds; give --folds {prompts} or less")
-    progress.expect(2 * len(filled) + 1 if measured else 1)
+    progress.expect(3 * len(filled) + 1 if measured else 1)
     if not measured:
         with progress.step("training"):
             return train(recordings, options, seed, pattern, prices=prices), None
@@ -90,22 +91,28 @@ def trained(
                 scored[index] = _scored(held[-1].model, cases.cases[index], boot_tokens)
     listed = prices or price_lists.load()
     routes: dict[int, list[Bought]] = {}
-    further: list[Followed] = []
+    parts: list[Fold] = []
+    for number, each in enumerate(held):
+        with progress.step(f"routes, fold {number + 1}"):
+            others = (part for other, part in enumerate(samples) if other != number)
+            parts.append(fold_of(cases, each, others, listed, seed))
+    gains: list[Gains] = []
+    whole = whole_gains(parts, seed)
     for number, each in enumerate(held):
         with progress.step(f"worth, fold {number + 1}"):
-            gains = fit_gains([part for other, part in enumerate(samples) if other != number], seed)
-            routes |= worths.bought(cases, each, gains, listed)
-            further += followed(cases, each, gains, listed, seed)
+            gains.append(next(whole))
+            routes |= worths.bought(cases, each, gains[-1], listed)
     texts = [case.text for case in cases.cases]
     points = worths.curve(list(routes.values()), [texts[index] for index in routes], seed)
     rows = [scored[index] for index in range(prompts)]
     with progress.step("training"):
-        gains = with_followups(fit_gains(samples, seed), further, seed)
-        artifact = train(recordings, options, seed, pattern, gains)
+        planning = planned(cases, parts, gains, samples, options, seed, listed)
+        artifact = train(recordings, options, seed, pattern, planning)
     metrics = {
         **_figures(rows, texts, seed),
         "recommended_worth_usd": worths.recommended(points).worth_usd,
         "worths": [each.row for each in points],
+        "boots": [each.row for each in planning.paid],
     }
     return replace(artifact, metrics=metrics), _calibration(rows)
 

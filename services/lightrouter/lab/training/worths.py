@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -12,6 +13,8 @@ from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
 from lightrouter.lab.training.cases import Cases
 from lightrouter.lab.training.gains import Sequences, Teacher
 from lightrouter.lab.training.quality import Held, Situation
+from lightrouter.learned.features import Candidate
+from lightrouter.learned.followups import Offer, followups
 from lightrouter.learned.gain import Gains
 from lightrouter.learned.steps import Step
 from lightrouter.recording.prices import PriceList
@@ -20,8 +23,8 @@ from lightrouter.runtime.ledger import cost_nanousd
 from lightrouter.v1.candidate_pb2 import Prices
 from lightrouter.v1.chat_pb2 import Usage
 
-# Maximum prompts of a fold on which a curve is traced: a choice, more would only narrow its band.
-_PROMPTS: Final = 400
+PROMPTS: Final = 400
+"""Maximum prompts of a fold on which routes are traced: a choice, more would only narrow their band."""
 NANOUSD: Final = 1e9
 """Nano-dollars of a dollar."""
 
@@ -33,7 +36,8 @@ class Point(NamedTuple):
         worth_usd: What a right answer is worth, in US dollars.
         quality: Quality of the answer, with its 95 % interval.
         booked_usd: US dollars of a prompt.
-        planned_usd: US dollars that its calls were expected to cost.
+        planned_usd: US dollars that its calls were expected to cost, each before it was made.
+        quoted_usd: US dollars that the whole route was expected to cost, before its first call.
         asked: Candidates that were asked.
         error: The standard error of the quality.
     """
@@ -42,6 +46,7 @@ class Point(NamedTuple):
     quality: Estimate
     booked_usd: float
     planned_usd: float
+    quoted_usd: float
     asked: float
     error: float
 
@@ -53,6 +58,7 @@ class Point(NamedTuple):
             "quality": [round(value, 4) for value in self.quality],
             "usd_per_1000": round(1000 * self.booked_usd, 4),
             "planned_usd_per_1000": round(1000 * self.planned_usd, 4),
+            "quoted_usd_per_1000": round(1000 * self.quoted_usd, 4),
             "asked": round(self.asked, 2),
         }
 
@@ -62,13 +68,15 @@ class Bought(NamedTuple):
 
     Attributes:
         quality: Quality of the answer.
-        planned_usd: What the calls were expected to cost.
+        planned_usd: What the calls were expected to cost, each before it was made.
+        quoted_usd: What the whole route was expected to cost, before its first call.
         booked_usd: What they cost.
         asked: Candidates that were asked.
     """
 
     quality: float
     planned_usd: float
+    quoted_usd: float
     booked_usd: float
     asked: float
 
@@ -78,7 +86,7 @@ def bought(cases: Cases, held: Held, gains: Gains, prices: PriceList) -> dict[in
     found: dict[int, list[Bought]] = {}
     teacher = Teacher(held.model)
     listed = [prices.message(name) for name in cases.candidates]
-    for index in held.indices[:: -(-len(held.indices) // _PROMPTS)]:
+    for index in held.indices[:: -(-len(held.indices) // PROMPTS)]:
         situation = Situation(cases.cases[index], held.model.featurizer)
         route = Route(cases, situation, Sequences(situation, teacher), gains, listed)
         found[index] = [route.bought(worth * NANOUSD) for worth in WORTHS]
@@ -91,8 +99,8 @@ def curve(prompts: Sequence[Sequence[Bought]], texts: Sequence[str], seed: int) 
     qualities = Bootstrap(texts, seed).estimate(figures[:, :, 0])
     error = figures[:, :, 0].std(axis=0) / len(figures) ** 0.5
     return [
-        Point(worth, quality, float(booked), float(planned), float(asked), float(spread))
-        for worth, quality, (_, planned, booked, asked), spread in zip(
+        Point(worth, quality, float(booked), float(planned), float(quoted), float(asked), float(spread))
+        for worth, quality, (_, planned, quoted, booked, asked), spread in zip(
             WORTHS, qualities, figures.mean(axis=0), error, strict=True
         )
     ]
@@ -133,12 +141,16 @@ class Route:
         """Returns what a worth in nano-dollars buys."""
         asked = self.walk(worth, MOST_ASKED)
         planned = sum(self.open(frozenset(asked[:number]))[place].cost for number, place in enumerate(asked))
-        booked = sum(map(self.booked, asked))
-        return Bought(self._sequences.picked(frozenset(asked)), planned / NANOUSD, booked / NANOUSD, len(asked))
+        booked, quoted = sum(map(self.booked, asked)), self._quoted(asked[0], worth)
+        quality = self._sequences.picked(frozenset(asked))
+        return Bought(quality, planned / NANOUSD, quoted / NANOUSD, booked / NANOUSD, len(asked))
 
-    def walk(self, worth: float, most: int) -> list[int]:
-        """Returns the positions of the candidates that are asked for a worth in nano-dollars, at most `most`."""
-        asked: list[int] = []
+    def walk(self, worth: float, most: int, begun: Sequence[int] = ()) -> list[int]:
+        """Returns the positions of the candidates that are asked for a worth in nano-dollars, at most `most`.
+
+        Those in `begun` are asked before the others.
+        """
+        asked = list(begun)
         while len(asked) < most:
             steps = self.open(frozenset(asked))
             place = max(steps, key=lambda place: steps[place].value(worth), default=None)
@@ -153,9 +165,21 @@ class Route:
             self._steps[state] = {place: self._step(place, row) for place, row in self._sequences.rows(state).items()}
         return self._steps[state]
 
-    def booked(self, place: int) -> int:
-        """Returns what the answer of a candidate cost, in nano-dollars."""
-        return self._cost(place, self._case.tokens[place])
+    def offers(self, first: int) -> list[Offer]:
+        """Returns the candidate that is asked first, then all others, with what their answers are expected to cost."""
+        costs = {place: float(step.cost) for place, step in self.open(frozenset()).items()}
+        places = [first, *(place for place in costs if place != first)]
+        return [Offer(Candidate(self.names[place], 0.0, 0), costs[place]) for place in places]
+
+    def _quoted(self, first: int, worth: float) -> float:
+        """Returns what a route is expected to cost, in nano-dollars, before its first call."""
+        offers = self.offers(first)
+        further = followups(self._sequences.known, self._gains, offers, worth, MOST_ASKED - 1)
+        return offers[0].cost + (further.cost if further else 0.0)
+
+    def booked(self, place: int, most: float = math.inf) -> int:
+        """Returns what the answer of a candidate cost, in nano-dollars, if it wrote at most so many tokens."""
+        return self._cost(place, min(self._case.tokens[place], most))
 
     def _step(self, place: int, row: Sequence[float]) -> Step:
         name = self._priors.candidates[place]

@@ -103,7 +103,8 @@ async def plan(
             messages=route.admission.messages,
             candidates=offered(route, candidates),
             worth_nanousd=worth,
-            most_answers=_most_answers(route) if to_the_end else 0,
+            most_answers=_most_answers(route),
+            first_step_only=not to_the_end,
         )
         try:
             ranked = await ranked_by(route, selector, request)
