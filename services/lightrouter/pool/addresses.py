@@ -14,6 +14,7 @@ _SECRET: Final = re.compile(
 )
 # Container networks name hosts with underscores; a point may end a whole name.
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
+# The most characters of a name that DNS can carry (RFC 1035).
 _MOST_HOST: Final = 253
 # A name whose last label is a number is an address, and no other one (https://url.spec.whatwg.org/#host-parsing).
 _NUMERIC: Final = re.compile(r"(?:.*\.)?\d+")
@@ -24,6 +25,7 @@ _TARGET: Final = re.compile(
     re.IGNORECASE,
 )
 _PORT: Final = re.compile(r".*[^:]:(?P<port>[^:\]]*)")
+# A port has 16 bits.
 _MOST_PORT: Final = 65_535
 
 
