@@ -107,7 +107,8 @@ def test_the_tables_have_the_figures_and_the_marks() -> None:
     outcomes = {
         marks.ONE: _outcome("one process", 0.010, 8, 0.8, 155),
         marks.SERVICES: _outcome("services", 0.040, 8, 2.4, 1100),
-        marks.FLOOR: _outcome("bare", 0.004, 8, 0.4, 60),
+        marks.FLOOR: _outcome("bare", 0.002, 8, 0.2, 60),
+        marks.TRACED: _outcome("bare with spans", 0.004, 8, 0.4, 60),
         marks.LITELLM: _outcome("LiteLLM 1, one call", 0.016, 1, 1.0, 300),
         marks.PORTKEY: Outcome("portkey", failure="node is not there"),
     }
@@ -125,7 +126,7 @@ def test_the_tables_have_the_figures_and_the_marks() -> None:
         "78, 155",
         "2.5, 1.2",
     ]
-    assert "failed: node is not there" in sides[6]
+    assert "failed: node is not there" in sides[7]
     found = {cells[1].strip(): [cell.strip() for cell in cells[2:6]] for cells in (r.split("|") for r in reached[2:])}
     assert list(found.values()) == [
         ["0.333", "≤ 0.25", "NO", "0.167"],
