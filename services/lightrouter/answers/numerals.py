@@ -12,8 +12,6 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Final
 
-from text_to_num import text2num
-
 from lightrouter.answers.han import han
 
 # Choices: a longer number is written in digits.
@@ -142,6 +140,9 @@ def _value(words: str, language: str) -> int | None:
     plain = _FEMININE.sub("ein", " ".join(words.replace(",", " ").casefold().split()))
     if language == _RUSSIAN:
         return _russian(plain.split())
+    # Imported here: few texts have such a number, and a process that reads none saves the memory.
+    from text_to_num import text2num
+
     try:
         value: int = text2num(plain, language)
     except ValueError:
